@@ -1,0 +1,90 @@
+"""The ``dodas`` command: the one place where arguments come in and errors become text.
+
+Each sub-command is a module of this package, or of a front end, with ``add(parser)``, which fills in an
+``argparse`` parser, and ``run(args)``, which returns the exit status.  A module is imported only when its
+command is asked for, so that ``dodas --help`` stays fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from dodas import __version__
+from dodas.errors import DodasError
+
+# name -> (module, one line of help, the extra that brings it)
+COMMANDS = {
+    "run": ("dodas.cli.run", "run one command in a container", ""),
+    "image": ("dodas.cli.image", "pull, load, prepare, list and remove images", ""),
+    "cwl": ("dodas_cwl.command", "run a CWL workflow, every step in a container", "cwl"),
+    "doctor": ("dodas.cli.doctor", "say what works here, what does not, and what mends it", ""),
+}
+
+_EPILOG = """\
+exit status: that of the command for `dodas run`; else 0 when all went well, 1 when not, 2 for a wrong
+command line, 130 after Ctrl-C.  Snakemake workflows run with: snakemake --executor dodas --jobs N
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except DodasError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"  hint: {error.hint}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`dodas image ls | head`); nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(words: list[str]) -> int:
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    parser = argparse.ArgumentParser(
+        prog="dodas",
+        description="Run scientific workflows where there is no Docker, no root and no shared disk.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"dodas {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    module = None
+    for name, (path, line, extra) in COMMANDS.items():
+        if name == chosen:
+            module = _load(name, path, extra)
+            module.add(
+                commands.add_parser(
+                    name,
+                    help=line,
+                    description=module.__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter,
+                )
+            )
+        else:
+            commands.add_parser(name, help=line, add_help=False)
+    args = parser.parse_args(words)
+    status: int = module.run(args)
+    return status
+
+
+def _load(name: str, path: str, extra: str):  # noqa: ANN202 - a module, with add and run
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if not extra or (error.name or "").startswith("dodas"):
+            raise
+        raise DodasError(
+            f"`dodas {name}` needs {error.name}, which is not installed",
+            hint=f"install it with: pip install 'dodas[{extra}]'",
+        ) from error

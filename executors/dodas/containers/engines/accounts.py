@@ -1,0 +1,28 @@
+"""The user's line in a container's account files, so that ``whoami`` and ``~`` have an answer."""
+
+from __future__ import annotations
+
+
+def with_user(passwd: bytes, uid: int, gid: int) -> bytes:
+    """Return the image's passwd file with an entry for ``uid`` (passwd(5)), unchanged if it has one."""
+    lines = passwd.splitlines() or [b"root:x:0:0:root:/root:/bin/sh"]
+    if any(_field(line, 2) == b"%d" % uid for line in lines):
+        return passwd
+    taken = {_field(line, 0) for line in lines}
+    name = next(name for name in (b"user", b"user%d" % uid, b"dodas%d" % uid) if name not in taken)
+    return b"\n".join((*lines, b"%s:x:%d:%d::/tmp:/bin/sh" % (name, uid, gid), b""))
+
+
+def with_group(group: bytes, gid: int) -> bytes:
+    """Return the image's group file with an entry for ``gid`` (group(5)), unchanged if it has one."""
+    lines = group.splitlines() or [b"root:x:0:"]
+    if any(_field(line, 2) == b"%d" % gid for line in lines):
+        return group
+    taken = {_field(line, 0) for line in lines}
+    name = next(name for name in (b"user", b"user%d" % gid, b"dodas%d" % gid) if name not in taken)
+    return b"\n".join((*lines, b"%s:x:%d:" % (name, gid), b""))
+
+
+def _field(line: bytes, index: int) -> bytes:
+    parts = line.split(b":")
+    return parts[index] if len(parts) > index else b""

@@ -1,0 +1,202 @@
+"""The file system of a container, built inside a fresh mount namespace."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+
+from dodas.containers.engines import syscalls
+from dodas.containers.engines.accounts import with_group, with_user
+from dodas.containers.launch import Launch, LaunchFault
+
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"), ("ptmx", "pts/ptmx"))
+# What real root could change through its own /proc (sysctl) although it is root only in a namespace.
+_PROC_OF_ROOT = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
+_FROM_HOST = ("/etc/resolv.conf", "/etc/hosts")
+_OPTION_CHARACTERS = frozenset(",:\\")
+
+
+def build(launch: Launch, uid: int, gid: int) -> None:
+    """Make ``launch``'s container the root of this process; its working directory is the current one.
+
+    Sources are opened before and targets resolved after the change of root, so neither a link in the
+    image nor one in a mounted directory can lead a mount to a place of the host.
+
+    Raises:
+        OSError: The kernel refused; ``filename`` says where.
+        LaunchFault: A source is missing, or the image has something in the way.
+    """
+    syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+    trees = [(_tree(source, writable), os.path.isdir(source), target) for source, target, writable in launch.mounts]
+    sysfs = syscalls.clone_mount("/sys")
+    syscalls.restrict_mount(sysfs, syscalls.MOUNT_ATTR_RDONLY)
+    names = _read_host_files() if launch.network else {}
+    root = _mount_root(launch)
+    devices = _open_devices(launch)
+    os.chdir(root)
+    syscalls.pivot_root(".", ".")
+    syscalls.unmount(".")
+    os.chdir("/")
+    _kernel_file_systems(uid, sysfs, devices)
+    _own_files(launch, uid, gid, names)
+    for tree, is_directory, target in trees:
+        _make_target(target, is_directory)
+        syscalls.attach_mount(tree, target)
+        os.close(tree)
+    _enter_directory(launch.cwd)
+
+
+def _tree(source: str, writable: bool) -> int:
+    try:
+        descriptor = syscalls.clone_mount(source)
+    except OSError as error:
+        raise LaunchFault(f"cannot mount {source}: {error.strerror}") from error
+    if not writable:
+        syscalls.restrict_mount(descriptor, syscalls.MOUNT_ATTR_RDONLY)
+    return descriptor
+
+
+def _mount_root(launch: Launch) -> str:
+    root = launch.root
+    if root is None:
+        raise LaunchFault("no image was prepared for this engine")
+    target = os.path.join(launch.scratch, "m")
+    os.mkdir(target)
+    if launch.writable_root:
+        syscalls.attach_mount(syscalls.clone_mount(root), target)
+        return target
+    lower = root
+    if not _OPTION_CHARACTERS.isdisjoint(root):
+        lower = f"/proc/self/fd/{os.open(root, os.O_PATH | os.O_DIRECTORY)}"
+    os.chdir(launch.scratch)
+    os.mkdir("u", 0o755)
+    os.mkdir("w")
+    if os.stat(root).st_uid != os.geteuid():
+        _foreign_directories(root, launch)
+    syscalls.mount("overlay", target, "overlay", 0, f"lowerdir={lower},upperdir=u,workdir=w,userxattr,volatile")
+    return target
+
+
+def _foreign_directories(root: str, launch: Launch) -> None:
+    """Make directories of the image ours where a mount point or a file must be made below them.
+
+    The overlay cannot copy up what belongs to an account unknown in the namespace (EOVERFLOW).  A
+    directory that the image has as a symbolic link is left alone: a directory would hide it.
+    """
+    wanted = {"/tmp", "/var/tmp", "/etc", "/dev", "/proc", "/sys", launch.cwd}  # noqa: S108 - of the container
+    wanted.update(os.path.dirname(target) for _, target, _ in launch.mounts)
+    wanted.update(target for source, target, _ in launch.mounts if os.path.isdir(source))
+    for path in sorted(wanted):
+        here = "u"
+        there = root
+        for part in filter(None, path.split("/")):
+            there = os.path.join(there, part)
+            here = os.path.join(here, part)
+            with suppress(FileNotFoundError):
+                if not stat.S_ISDIR(os.lstat(there).st_mode):
+                    break
+            with suppress(FileExistsError):
+                os.mkdir(here, 0o1777 if path in {"/tmp", "/var/tmp"} and here.endswith("tmp") else 0o755)
+
+
+def _open_devices(launch: Launch) -> list[tuple[str, int]]:
+    opened = []
+    for name in (*_DEVICES, *(path[5:] for path in launch.gpus if path.startswith("/dev/"))):
+        with suppress(FileNotFoundError):
+            opened.append((name, syscalls.clone_mount(f"/dev/{name}")))
+    return opened
+
+
+def _kernel_file_systems(uid: int, sysfs: int, devices: list[tuple[str, int]]) -> None:
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+    for place in ("/proc", "/sys", "/dev"):
+        _make_target(place, True)
+    syscalls.mount("proc", "/proc", "proc", flags)
+    if uid == 0:
+        for path in _PROC_OF_ROOT:
+            if os.path.exists(path):
+                tree = syscalls.clone_mount(path)
+                syscalls.restrict_mount(tree, syscalls.MOUNT_ATTR_RDONLY)
+                syscalls.attach_mount(tree, path)
+                os.close(tree)
+    syscalls.attach_mount(sysfs, "/sys")
+    os.close(sysfs)
+    syscalls.mount("tmpfs", "/dev", "tmpfs", syscalls.MS_NOSUID, "mode=755,size=16m")
+    for name, descriptor in devices:
+        path = f"/dev/{name}"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
+        syscalls.attach_mount(descriptor, path)
+        os.close(descriptor)
+    os.mkdir("/dev/pts", 0o755)
+    syscalls.mount("devpts", "/dev/pts", "devpts", syscalls.MS_NOSUID | syscalls.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    os.mkdir("/dev/shm", 0o1777)
+    syscalls.mount("tmpfs", "/dev/shm", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=1777")
+    for name, target in _LINKS:
+        os.symlink(target, f"/dev/{name}")
+
+
+def _read_host_files() -> dict[str, bytes]:
+    contents = {}
+    for path in _FROM_HOST:
+        with suppress(OSError), open(path, "rb", buffering=0) as file:
+            contents[path] = file.read()
+    return contents
+
+
+def _own_files(launch: Launch, uid: int, gid: int, names: dict[str, bytes]) -> None:
+    """Give the container the user's account, the host's names, and temporary directories."""
+    with suppress(FileExistsError):
+        os.mkdir("/tmp", 0o1777)  # noqa: S108 - the container's
+    if launch.writable_root:
+        return
+    if not launch.as_root:
+        _rewrite("/etc/passwd", with_user(_read("/etc/passwd"), uid, gid))
+        _rewrite("/etc/group", with_group(_read("/etc/group"), gid))
+    for path, content in names.items():
+        _rewrite(path, content)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _rewrite(path: str, content: bytes) -> None:
+    """Write a file of the container; an image in which that is impossible keeps its own."""
+    with suppress(OSError):
+        if _read(path) == content:
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        try:
+            os.write(descriptor, content)
+        finally:
+            os.close(descriptor)
+
+
+def _make_target(target: str, is_directory: bool) -> None:
+    """Make the place where something is mounted, of the right kind, through the image's own links."""
+    try:
+        if is_directory:
+            os.makedirs(target, exist_ok=True)
+        elif not os.path.exists(target):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+    except OSError as error:
+        raise LaunchFault(f"cannot make {target} in the container: {error.strerror}") from error
+
+
+def _enter_directory(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+        os.chdir(path)
+    except OSError as error:
+        raise LaunchFault(f"working directory {path}: {error.strerror}") from error

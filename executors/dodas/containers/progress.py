@@ -1,0 +1,28 @@
+"""What long work tells while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A word on how far something is.
+
+    Attributes:
+        what: The thing worked on, for people: ``"layer 3f4a9c"``, ``"unpacking debian:bookworm"``.
+        done: Bytes done so far.
+        total: Bytes in all; ``None`` when not known.
+    """
+
+    what: str
+    done: int
+    total: int | None = None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def ignore(progress: Progress) -> None:
+    """Take a word of progress and do nothing with it."""
