@@ -9,11 +9,10 @@ its first process ends, the kernel ends all others.
 from __future__ import annotations
 
 import os
-import signal
 from contextlib import suppress
 from typing import NoReturn
 
-from dodas.containers.engines import start, syscalls, system
+from dodas.containers.engines import network, seccomp, start, syscalls, system
 from dodas.containers.launch import Launch, LaunchFault
 
 # What remains of root's capabilities in the container: those that concern its own files and processes
@@ -56,10 +55,11 @@ class Namespace:
 
     def enter(self, launch: Launch) -> NoReturn:
         """Build the container as process 1 of the new namespace, run the command, end with it."""
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         uid, gid = _outer_ids()
         try:
             syscalls.unshare(syscalls.CLONE_NEWNS)
+            if not launch.network:
+                network.raise_loopback()
             system.build(launch, uid, gid)
         except OSError as error:
             raise LaunchFault(f"{error.filename or 'container'}: {error.strerror}") from error
@@ -100,9 +100,7 @@ def _become(launch: Launch, uid: int, gid: int) -> NoReturn:
             _drop_capabilities()
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         if launch.as_root:
-            from dodas.containers.engines import rootfake  # noqa: PLC0415 - rare, and not free
-
-            rootfake.install()
+            seccomp.install(seccomp.FAKE_OWNERS)
         if launch.cpus:
             with suppress(OSError):
                 os.sched_setaffinity(0, launch.cpus)

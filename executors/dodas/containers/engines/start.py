@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 from typing import NoReturn
+
+from dodas.containers.engines import syscalls
+from dodas.containers.launch import LaunchFault
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
@@ -17,6 +21,19 @@ def report_to(descriptor: int) -> None:
     """Set the descriptor on which the engine's process tells its supervisor more than an exit status."""
     global _report  # noqa: PLW0603 - one per forked process
     _report = descriptor
+
+
+def live_with(descriptor: int) -> None:
+    """Die when the supervisor does, which holds the other end of the pipe ``descriptor``.
+
+    Raises:
+        LaunchFault: It is gone already, so that no signal for its death will come.
+    """
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLHUP)
+    if poll.poll(0):
+        raise LaunchFault("the supervisor of this launch died")
 
 
 def tell_signal(number: int) -> None:

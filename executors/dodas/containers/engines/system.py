@@ -36,6 +36,7 @@ def build(launch: Launch, uid: int, gid: int) -> None:
     root = _mount_root(launch)
     devices = _open_devices(launch)
     os.chdir(root)
+    _mount_proc()
     syscalls.pivot_root(".", ".")
     syscalls.unmount(".")
     os.chdir("/")
@@ -109,11 +110,26 @@ def _open_devices(launch: Launch) -> list[tuple[str, int]]:
     return opened
 
 
-def _kernel_file_systems(uid: int, sysfs: int, devices: list[tuple[str, int]]) -> None:
+def _mount_proc() -> None:
+    """Mount the container's own /proc below the current directory, its root to be.
+
+    The kernel allows it only while the host's is still in sight, that is, before the change of root; so a
+    link called ``proc`` in the image must not be followed.
+    """
+    try:
+        with suppress(FileExistsError):
+            os.mkdir("proc", 0o755)
+        place = os.open("proc", os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise LaunchFault(f"/proc of the image is not a directory: {error.strerror}") from error
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
-    for place in ("/proc", "/sys", "/dev"):
+    syscalls.mount("proc", f"/proc/self/fd/{place}", "proc", flags)
+    os.close(place)
+
+
+def _kernel_file_systems(uid: int, sysfs: int, devices: list[tuple[str, int]]) -> None:
+    for place in ("/sys", "/dev"):
         _make_target(place, True)
-    syscalls.mount("proc", "/proc", "proc", flags)
     if uid == 0:
         for path in _PROC_OF_ROOT:
             if os.path.exists(path):

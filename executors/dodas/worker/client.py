@@ -1,0 +1,189 @@
+"""Starts launches on this machine through a fork server of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Union
+
+from dodas.containers.launch import Launch, Outcome
+from dodas.errors import BackendError
+from dodas.worker.scratch import open_scratch
+
+_PACKET = 1 << 16
+# No site-packages, no user's start-up files: the server needs the standard library and this package.
+_SERVER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from dodas.worker.server import main; main()"
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The launch ``key`` is under way; ``pid`` is its supervisor, an ancestor of all its processes."""
+
+    key: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The launch ``key`` is over and nothing of it runs any more."""
+
+    key: str
+    outcome: Outcome
+
+
+News = Union[Began, Ended]
+
+
+class Worker:
+    """A fork server and what runs under it.
+
+    To be used from one thread.  If this process dies, by whatever signal, all launches are stopped.
+
+    Args:
+        scratch: Directory below which launches get their private places; default
+            :func:`dodas.paths.scratch_dir`.
+    """
+
+    def __init__(self, scratch: str | None = None) -> None:
+        self.scratch, lock = open_scratch(scratch)
+        self._orders, orders = socket.socketpair()
+        self._news, news = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._running: set[str] = set()
+        self._lost: deque[News] = deque()
+        self._dead = False
+        given = (orders.fileno(), news.fileno(), lock)
+        with orders, news:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _SERVER, _package_root(), *_arguments(given, self.scratch)],
+                pass_fds=given,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the program, which then decides
+            )
+        os.close(lock)
+        self._news.setblocking(False)
+        self._epoll = select.epoll()
+        self._epoll.register(self._orders, select.EPOLLIN | select.EPOLLRDHUP)
+        self._epoll.register(self._news, select.EPOLLIN)
+
+    def start(self, key: str, launch: Launch) -> None:
+        """Start ``launch``; its news will carry ``key``, which must be unique among those that run.
+
+        Raises:
+            BackendError: The fork server is dead; see :attr:`alive`.
+        """
+        self._order(["start", key, launch.plain()])
+        self._running.add(key)
+
+    def stop(self, key: str, *, now: bool = False) -> None:
+        """Ask the launch ``key`` to end: SIGTERM, and SIGKILL after its grace, or SIGKILL at once if ``now``.
+
+        May be repeated; one that has ended or is unknown is no error.
+        """
+        with suppress(BackendError):
+            self._order(["stop", key, now])
+
+    @property
+    def alive(self) -> bool:
+        """Whether the fork server still works; once it does not, make a new :class:`Worker`."""
+        return not self._dead
+
+    @property
+    def pid(self) -> int:
+        """Process id of the fork server."""
+        return self._process.pid
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when :meth:`told` has something to say."""
+        return self._epoll.fileno()
+
+    def told(self, timeout: float | None = 0.0) -> list[News]:
+        """Return what happened since the last call, waiting up to ``timeout`` seconds for a first word.
+
+        If the fork server dies, the launches that were under way end with a fault.
+        """
+        news = list(self._arrived())
+        if not news and not self._lost and timeout != 0.0:
+            self._epoll.poll(-1 if timeout is None else timeout)
+            news = list(self._arrived())
+        while self._lost:
+            news.append(self._lost.popleft())
+        return news
+
+    def close(self) -> None:
+        """Stop everything politely and wait for the end; nothing is left.  May be repeated."""
+        if self._process.returncode is None:
+            for key in tuple(self._running):
+                self.stop(key)
+            with suppress(OSError):
+                self._orders.shutdown(socket.SHUT_WR)
+            self._drain()
+            self._process.wait()
+        self._dead = True
+        for held in (self._epoll, self._orders, self._news):
+            held.close()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _drain(self) -> None:
+        """Read news nobody waits for, so that no supervisor is stuck telling them."""
+        self._news.setblocking(True)
+        with suppress(OSError):
+            while self._news.recv(_PACKET):
+                pass
+
+    def _order(self, order: list[object]) -> None:
+        frame = json.dumps(order).encode()
+        try:
+            self._orders.sendall(len(frame).to_bytes(4, "big") + frame)
+        except OSError as error:
+            raise BackendError(
+                "the process that starts steps on this machine has died",
+                hint="was it killed, or is the machine out of memory? see dmesg",
+            ) from error
+
+    def _arrived(self) -> Iterator[News]:
+        while not self._dead:
+            try:
+                packet = self._news.recv(_PACKET)
+            except BlockingIOError:
+                break
+            if not packet:
+                break
+            yield self._read(packet)
+        if not self._dead and self._process.poll() is not None:
+            self._give_up()
+
+    def _read(self, packet: bytes) -> News:
+        what, key, value = json.loads(packet)
+        if what == "began":
+            return Began(key, value)
+        self._running.discard(key)
+        return Ended(key, Outcome(**value))
+
+    def _give_up(self) -> None:
+        self._dead = True
+        fault = "the process that started this step died"
+        self._lost += [Ended(key, Outcome(fault=fault)) for key in sorted(self._running)]
+        self._running.clear()
+
+
+def _arguments(descriptors: tuple[int, int, int], scratch: str) -> list[str]:
+    orders, news, lock = descriptors
+    return [str(orders), str(news), scratch, str(lock)]
+
+
+def _package_root() -> str:
+    here = os.path.dirname(os.path.abspath(__file__))
+    return os.path.dirname(os.path.dirname(here))

@@ -1,0 +1,137 @@
+"""Private writable places on the local disk, which outlive nobody.
+
+``<scratch>/dodas-<uid>/<run>/`` belongs to one worker.  Its ``lock`` is held by the worker and by all that it
+forks, so a directory whose lock can be had belongs to nobody alive; the next worker of the user removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+import time
+from contextlib import suppress
+
+from dodas.errors import StoreError
+from dodas.paths import scratch_dir
+
+_LOCK = "lock"
+# A directory without a held lock is not yet an orphan while its maker is between two system calls.
+_UNBORN = "new-"
+_LONGEST_BIRTH = 60.0
+
+
+def open_scratch(base: str | None = None) -> tuple[str, int]:
+    """Return a new private directory below ``base`` and the descriptor that holds its lock.
+
+    Raises:
+        StoreError: The directory cannot be made there, or its parent belongs to somebody else.
+    """
+    home = _home(base or scratch_dir())
+    sweep(home)
+    try:
+        path = tempfile.mkdtemp(prefix=_UNBORN, dir=home)
+        lock = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        final = os.path.join(home, "run-" + os.path.basename(path).removeprefix(_UNBORN))
+        os.rename(path, final)
+    except OSError as error:
+        raise StoreError(
+            f"no scratch space in {home}: {error.strerror}",
+            hint="free some space, or set DODAS_SCRATCH to a directory on a local disk",
+        ) from error
+    return final, lock
+
+
+def sweep(home: str) -> int:
+    """Remove the directories of workers that are gone; return how many there were."""
+    removed = 0
+    with suppress(FileNotFoundError):
+        for entry in os.scandir(home):
+            with suppress(FileNotFoundError):
+                if entry.name.startswith(_UNBORN) and time.time() - entry.stat().st_mtime < _LONGEST_BIRTH:
+                    continue
+                removed += _remove_if_orphan(entry.path)
+    return removed
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory and all below it, whatever modes a step gave to what it made; absent is fine."""
+    with suppress(NotADirectoryError):
+        try:
+            entries = list(os.scandir(path))
+        except FileNotFoundError:
+            return
+        except PermissionError:
+            os.chmod(path, 0o700)
+            entries = list(os.scandir(path))
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                remove_tree(entry.path)
+            else:
+                _unlink(entry.path)
+        with suppress(FileNotFoundError):
+            _rmdir(path)
+
+
+def _home(base: str) -> str:
+    home = os.path.join(base, f"dodas-{os.geteuid()}")
+    try:
+        os.makedirs(home, mode=0o700, exist_ok=True)
+        status = os.lstat(home)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make {home}: {error.strerror}",
+            hint="set DODAS_SCRATCH to a directory of yours on a local disk",
+        ) from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise StoreError(
+            f"{home} belongs to somebody else", hint="set DODAS_SCRATCH to a directory of yours on a local disk"
+        )
+    if status.st_mode & 0o077:
+        os.chmod(home, 0o700)
+    return home
+
+
+def _remove_if_orphan(path: str) -> bool:
+    try:
+        lock = os.open(os.path.join(path, _LOCK), os.O_RDWR)
+    except FileNotFoundError:
+        # Its remover died after the last file.
+        with suppress(OSError):
+            os.rmdir(path)
+        return False
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        # The lock goes last: who dies in between leaves what the next sweep takes for an orphan again.
+        for entry in os.scandir(path):
+            if entry.name != _LOCK:
+                remove_tree(entry.path) if entry.is_dir(follow_symlinks=False) else _unlink(entry.path)
+        remove_tree(path)
+        return True
+    finally:
+        os.close(lock)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        os.chmod(os.path.dirname(path), 0o700)
+        os.unlink(path)
+
+
+def _rmdir(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except PermissionError:
+        os.chmod(os.path.dirname(path), 0o700)
+        os.rmdir(path)

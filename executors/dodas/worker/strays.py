@@ -1,0 +1,75 @@
+"""Ends every process that a step left behind, also those that hid in a session of their own.
+
+Works without a process namespace: the caller is a child subreaper (``prctl(2)``,
+``PR_SET_CHILD_SUBREAPER``), so whatever loses its parent becomes the caller's child.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Container
+from contextlib import suppress
+
+_NOTHING: frozenset[int] = frozenset()
+
+
+def parents() -> dict[int, int]:
+    """Return ``{pid: parent}`` of all processes that this one can see, zombies left out."""
+    table = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        with suppress(OSError), open(f"/proc/{name}/stat", "rb", buffering=0) as file:
+            # The command's name, in parentheses, may hold anything (proc_pid_stat(5)).
+            state, parent = file.read().rpartition(b") ")[2].split(b" ", 2)[:2]
+            if state not in (b"Z", b"X"):
+                table[int(name)] = int(parent)
+    return table
+
+
+def descendants(ancestor: int, *, spared: Container[int] = _NOTHING) -> list[int]:
+    """Return the live descendants of ``ancestor``, the deepest first; not ``spared`` or what is below them."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents().items():
+        children.setdefault(parent, []).append(pid)
+    found: list[int] = []
+    level = [ancestor]
+    while level:
+        level = [pid for parent in level for pid in children.get(parent, ()) if pid not in spared]
+        found += level
+    return found[::-1]
+
+
+def end_all(*, spared: Container[int] = _NOTHING) -> None:
+    """Kill and collect every descendant of this process that is not ``spared`` (or below one that is).
+
+    The deepest go first, so that a tracer outlives what it traces: a process that PRoot no longer
+    translates for would see the host.
+    """
+    me = os.getpid()
+    while _has_children():
+        condemned = descendants(me, spared=spared)
+        for pid in condemned:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not condemned:
+            return
+        _collect(condemned)
+
+
+def _has_children() -> bool:
+    """Return whether anything at all is below this process; collects what has ended already."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _collect(pids: list[int]) -> None:
+    """Wait for those of ``pids`` that are children; the others will be, once their parents are gone."""
+    for pid in reversed(pids):
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
