@@ -1,13 +1,13 @@
 """Where dodas keeps things, and the environment variables that move them.
 
-=================  =======================================================  ================================
-what               default                                                  moved by
-=================  =======================================================  ================================
-image store        ``~/.udocker``                                           ``DODAS_STORE``, ``UDOCKER_DIR``
-programs           ``~/.local/share/dodas``                                 ``DODAS_DATA``, ``XDG_DATA_HOME``
-verdicts, caches   ``~/.cache/dodas``                                       ``DODAS_CACHE``, ``XDG_CACHE_HOME``
-scratch of steps   ``/tmp``                                                 ``DODAS_SCRATCH``, ``TMPDIR``
-=================  =======================================================  ================================
+================  ========================  ==================================
+what              default                   moved by
+================  ========================  ==================================
+image store       ``~/.udocker``            ``DODAS_STORE``, ``UDOCKER_DIR``
+programs          ``~/.local/share/dodas``  ``DODAS_DATA``, ``XDG_DATA_HOME``
+verdicts, caches  ``~/.cache/dodas``        ``DODAS_CACHE``, ``XDG_CACHE_HOME``
+scratch of steps  ``/tmp``                  ``DODAS_SCRATCH``, ``TMPDIR``
+================  ========================  ==================================
 """
 
 from __future__ import annotations

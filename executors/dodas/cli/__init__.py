@@ -12,6 +12,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from dodas import __version__
 from dodas.errors import DodasError
@@ -78,7 +79,7 @@ def _run(words: list[str]) -> int:
     return status
 
 
-def _load(name: str, path: str, extra: str):  # noqa: ANN202 - a module, with add and run
+def _load(name: str, path: str, extra: str) -> Any:  # a module, with add and run
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:

@@ -1,0 +1,1 @@
+"""Images, prepared root file systems, and the engines that run a command in one."""

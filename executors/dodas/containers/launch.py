@@ -12,6 +12,7 @@ class Launch:
 
     Attributes:
         engine: Name of the engine, a key of :data:`dodas.containers.engines.ENGINES`.
+        program: The engine's program, where it has one and it is not the first found.
         root: Directory of the prepared root file system; ``None`` with the ``host`` engine.
         scratch: Directory of this launch alone, existing and empty; the engine keeps what it needs there.
         argv: The command.
@@ -34,6 +35,7 @@ class Launch:
     engine: str
     argv: tuple[str, ...]
     scratch: str
+    program: str = ""
     root: str | None = None
     env: tuple[tuple[str, str], ...] = ()
     cwd: str = "/"
@@ -77,6 +79,7 @@ class Outcome:
         exit_code: Of the command, 128 + n for one that died by signal n; ``None`` if it was never reached.
         signal: The signal that ended the command; ``None`` otherwise.
         fault: Why the command was never reached, or why nothing is known of it; empty otherwise.
+        lost: Whether nothing is known of it: it may have run, in part or to its end.
         timed_out: Whether ``walltime`` was over.
         stopped: Whether it was asked to stop.
         wall: Seconds from the start of the launch to its end.
@@ -89,6 +92,7 @@ class Outcome:
     exit_code: int | None = None
     signal: int | None = None
     fault: str = ""
+    lost: bool = False
     timed_out: bool = False
     stopped: bool = False
     wall: float = 0.0

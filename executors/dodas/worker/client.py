@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Union
 
 from dodas.containers.launch import Launch, Outcome
 from dodas.errors import BackendError
@@ -39,7 +38,7 @@ class Ended:
     outcome: Outcome
 
 
-News = Union[Began, Ended]
+News = Began | Ended
 
 
 class Worker:
@@ -57,21 +56,33 @@ class Worker:
         self._orders, orders = socket.socketpair()
         self._news, news = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._running: set[str] = set()
+        self._early: deque[News] = deque()  # heard while an order waited to be taken
         self._lost: deque[News] = deque()
         self._dead = False
         given = (orders.fileno(), news.fileno(), lock)
         with orders, news:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _SERVER, _package_root(), *_arguments(given, self.scratch)],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    "-c",
+                    _SERVER,
+                    _package_root(),
+                    *_arguments(given, self.scratch),
+                ],
                 pass_fds=given,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the program, which then decides
             )
         os.close(lock)
         self._news.setblocking(False)
+        self._orders.setblocking(False)
+        self._heard = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll = select.epoll()
         self._epoll.register(self._orders, select.EPOLLIN | select.EPOLLRDHUP)
         self._epoll.register(self._news, select.EPOLLIN)
+        self._epoll.register(self._heard, select.EPOLLIN)
 
     def start(self, key: str, launch: Launch) -> None:
         """Start ``launch``; its news will carry ``key``, which must be unique among those that run.
@@ -109,10 +120,11 @@ class Worker:
 
         If the fork server dies, the launches that were under way end with a fault.
         """
-        news = list(self._arrived())
+        news = self._take_early()
+        news += self._arrived()
         if not news and not self._lost and timeout != 0.0:
             self._epoll.poll(-1 if timeout is None else timeout)
-            news = list(self._arrived())
+            news += self._arrived()
         while self._lost:
             news.append(self._lost.popleft())
         return news
@@ -129,6 +141,9 @@ class Worker:
         self._dead = True
         for held in (self._epoll, self._orders, self._news):
             held.close()
+        if self._heard >= 0:
+            os.close(self._heard)
+            self._heard = -1
 
     def __enter__(self) -> Worker:
         return self
@@ -145,13 +160,36 @@ class Worker:
 
     def _order(self, order: list[object]) -> None:
         frame = json.dumps(order).encode()
+        unsent = memoryview(len(frame).to_bytes(4, "big") + frame)
         try:
-            self._orders.sendall(len(frame).to_bytes(4, "big") + frame)
+            while unsent:
+                unsent = unsent[self._send(unsent) :]
         except OSError as error:
             raise BackendError(
                 "the process that starts steps on this machine has died",
                 hint="was it killed, or is the machine out of memory? see dmesg",
             ) from error
+
+    def _send(self, data: memoryview) -> int:
+        """Send what the server's queue has room for; hear its news, lest each waits for the other."""
+        try:
+            return self._orders.send(data)
+        except BlockingIOError:
+            self._early += self._arrived()
+            if self._early:
+                os.eventfd_write(self._heard, 1)
+            waiting = select.poll()
+            waiting.register(self._orders, select.POLLOUT)
+            waiting.register(self._news, select.POLLIN)
+            waiting.poll()
+            return 0
+
+    def _take_early(self) -> list[News]:
+        news = list(self._early)
+        if news:
+            self._early.clear()
+            os.eventfd_read(self._heard)
+        return news
 
     def _arrived(self) -> Iterator[News]:
         while not self._dead:
@@ -175,7 +213,7 @@ class Worker:
     def _give_up(self) -> None:
         self._dead = True
         fault = "the process that started this step died"
-        self._lost += [Ended(key, Outcome(fault=fault)) for key in sorted(self._running)]
+        self._lost += [Ended(key, Outcome(fault=fault, lost=True)) for key in sorted(self._running)]
         self._running.clear()
 
 

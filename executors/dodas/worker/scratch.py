@@ -13,6 +13,7 @@ import tempfile
 import time
 from contextlib import suppress
 
+from dodas.containers.engines.mounts import unmount_below
 from dodas.errors import StoreError
 from dodas.paths import scratch_dir
 
@@ -87,7 +88,8 @@ def _home(base: str) -> str:
         ) from error
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise StoreError(
-            f"{home} belongs to somebody else", hint="set DODAS_SCRATCH to a directory of yours on a local disk"
+            f"{home} belongs to somebody else",
+            hint="set DODAS_SCRATCH to a directory of yours on a local disk",
         )
     if status.st_mode & 0o077:
         os.chmod(home, 0o700)
@@ -109,6 +111,7 @@ def _remove_if_orphan(path: str) -> bool:
     except OSError:
         return False
     else:
+        unmount_below(path)
         # The lock goes last: who dies in between leaves what the next sweep takes for an orphan again.
         for entry in os.scandir(path):
             if entry.name != _LOCK:

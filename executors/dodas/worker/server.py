@@ -26,6 +26,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from dodas.containers.engines import syscalls
+from dodas.containers.engines.mounts import unmount_below
 from dodas.containers.launch import Launch, Outcome
 from dodas.worker import strays, supervisor
 from dodas.worker.scratch import remove_tree
@@ -108,7 +109,7 @@ class Server:
             outcome = supervisor.supervise(Launch.from_plain(plain), (None, None, None), parent)
             self._tell("ended", key, outcome.__dict__)
             os._exit(_REPORTED)
-        except BaseException as error:  # noqa: BLE001 - a forked child must never return
+        except BaseException as error:  # a forked child must never return
             with suppress(Exception):
                 sys.stderr.write(f"dodas worker: {type(error).__name__}: {error}\n")
         os._exit(1)
@@ -123,7 +124,7 @@ class Server:
                 if key is None or status != _REPORTED:
                     orphaned = True
                 if key is not None and status != _REPORTED:
-                    self._tell("ended", key, Outcome(fault=_lost(status)).__dict__)
+                    self._tell("ended", key, Outcome(fault=_lost(status), lost=True).__dict__)
                 pid, status = os.waitpid(-1, os.WNOHANG)
         if orphaned:
             strays.end_all(spared=self.running)
@@ -132,6 +133,7 @@ class Server:
     def _sweep(self) -> None:
         """Remove what killed supervisors could not; only when nobody else uses the directory."""
         if not self.running:
+            unmount_below(self.scratch)
             for entry in os.scandir(self.scratch):
                 if entry.is_dir(follow_symlinks=False):
                     remove_tree(entry.path)

@@ -29,7 +29,7 @@ def parents() -> dict[int, int]:
 
 
 def descendants(ancestor: int, *, spared: Container[int] = _NOTHING) -> list[int]:
-    """Return the live descendants of ``ancestor``, the deepest first; not ``spared`` or what is below them."""
+    """Return live descendants of ``ancestor``, the deepest first; none that is ``spared`` or below one."""
     children: dict[int, list[int]] = {}
     for pid, parent in parents().items():
         children.setdefault(parent, []).append(pid)

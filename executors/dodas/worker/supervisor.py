@@ -66,9 +66,7 @@ def supervise(launch: Launch, stdio: tuple[int | None, int | None, int | None], 
 class _Watch:
     """The command's process, from its start to its end."""
 
-    def __init__(
-        self, launch: Launch, how: Engine, streams: tuple[int, int, int], began: float
-    ) -> None:
+    def __init__(self, launch: Launch, how: Engine, streams: tuple[int, int, int], began: float) -> None:
         self.launch = launch
         self.how = how
         self.deadline = None if launch.walltime is None else began + launch.walltime
@@ -162,12 +160,12 @@ def _settle(parent: int) -> None:
         raise LaunchFault("the process that asked for this died meanwhile")
 
 
-def _open_streams(
-    launch: Launch, stdio: tuple[int | None, int | None, int | None]
-) -> tuple[int, int, int]:
+def _open_streams(launch: Launch, stdio: tuple[int | None, int | None, int | None]) -> tuple[int, int, int]:
     try:
         given_in, given_out, given_err = stdio
-        read = _opened(launch.stdin or os.devnull, os.O_RDONLY) if launch.stdin or given_in is None else given_in
+        read = (
+            _opened(launch.stdin or os.devnull, os.O_RDONLY) if launch.stdin or given_in is None else given_in
+        )
         out = _written(launch.stdout, given_out)
         err = out if launch.stderr and launch.stderr == launch.stdout else _written(launch.stderr, given_err)
     except OSError as error:
@@ -185,9 +183,7 @@ def _opened(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o666)
 
 
-def _start(
-    launch: Launch, how: Engine, streams: tuple[int, int, int], writer: int, alive: int
-) -> NoReturn:
+def _start(launch: Launch, how: Engine, streams: tuple[int, int, int], writer: int, alive: int) -> NoReturn:
     """Become the command; in the child."""
     start.report_to(writer)
     try:
@@ -199,7 +195,7 @@ def _start(
         how.enter(launch)
     except LaunchFault as error:
         start.tell_fault(str(error))
-    except BaseException as error:  # noqa: BLE001 - a forked child must never return
+    except BaseException as error:  # a forked child must never return
         start.tell_fault(f"{type(error).__name__}: {error}")
     os._exit(_FAULT_STATUS)
 

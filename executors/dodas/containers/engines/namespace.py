@@ -106,7 +106,7 @@ def _become(launch: Launch, uid: int, gid: int) -> NoReturn:
                 os.sched_setaffinity(0, launch.cpus)
         start.reset_signals()
         start.execute(launch.argv, launch.env)
-    except BaseException as error:  # noqa: BLE001 - a forked child must never return
+    except BaseException as error:  # a forked child must never return
         os.write(2, f"dodas: {error}\n".encode(errors="replace"))
     os._exit(126)
 

@@ -66,6 +66,11 @@ def _checked(result: int, what: str) -> int:
     return result
 
 
+def call(number: int, *arguments: Any) -> int:
+    """Make the system call ``number``; only for those whose number is the same everywhere."""
+    return _checked(_syscall(number, *arguments), f"system call {number}")
+
+
 def unshare(flags: int) -> None:
     """Move this process to new namespaces; ``CLONE_NEWPID`` concerns its children."""
     _checked(_unshare(flags), "unshare")
@@ -99,9 +104,7 @@ def clone_mount(path: str) -> int:
 def attach_mount(descriptor: int, target: str) -> None:
     """Mount what :func:`clone_mount` returned at ``target``."""
     _checked(
-        _syscall(
-            _MOVE_MOUNT, descriptor, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH
-        ),
+        _syscall(_MOVE_MOUNT, descriptor, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH),
         target,
     )
 

@@ -11,7 +11,13 @@ from dodas.containers.engines.accounts import with_group, with_user
 from dodas.containers.launch import Launch, LaunchFault
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-_LINKS = (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"), ("ptmx", "pts/ptmx"))
+_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "fd/0"),
+    ("stdout", "fd/1"),
+    ("stderr", "fd/2"),
+    ("ptmx", "pts/ptmx"),
+)
 # What real root could change through its own /proc (sysctl) although it is root only in a namespace.
 _PROC_OF_ROOT = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 _FROM_HOST = ("/etc/resolv.conf", "/etc/hosts")
@@ -29,7 +35,9 @@ def build(launch: Launch, uid: int, gid: int) -> None:
         LaunchFault: A source is missing, or the image has something in the way.
     """
     syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
-    trees = [(_tree(source, writable), os.path.isdir(source), target) for source, target, writable in launch.mounts]
+    trees = [
+        (_tree(source, writable), os.path.isdir(source), target) for source, target, writable in launch.mounts
+    ]
     sysfs = syscalls.clone_mount("/sys")
     syscalls.restrict_mount(sysfs, syscalls.MOUNT_ATTR_RDONLY)
     names = _read_host_files() if launch.network else {}
@@ -74,9 +82,12 @@ def _mount_root(launch: Launch) -> str:
     os.chdir(launch.scratch)
     os.mkdir("u", 0o755)
     os.mkdir("w")
-    if os.stat(root).st_uid != os.geteuid():
+    owner = os.stat(root)
+    if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
         _foreign_directories(root, launch)
-    syscalls.mount("overlay", target, "overlay", 0, f"lowerdir={lower},upperdir=u,workdir=w,userxattr,volatile")
+    syscalls.mount(
+        "overlay", target, "overlay", 0, f"lowerdir={lower},upperdir=u,workdir=w,userxattr,volatile"
+    )
     return target
 
 
@@ -86,7 +97,7 @@ def _foreign_directories(root: str, launch: Launch) -> None:
     The overlay cannot copy up what belongs to an account unknown in the namespace (EOVERFLOW).  A
     directory that the image has as a symbolic link is left alone: a directory would hide it.
     """
-    wanted = {"/tmp", "/var/tmp", "/etc", "/dev", "/proc", "/sys", launch.cwd}  # noqa: S108 - of the container
+    wanted = {"/tmp", "/var/tmp", "/etc", "/dev", "/proc", "/sys", launch.cwd}
     wanted.update(os.path.dirname(target) for _, target, _ in launch.mounts)
     wanted.update(target for source, target, _ in launch.mounts if os.path.isdir(source))
     for path in sorted(wanted):
@@ -147,7 +158,13 @@ def _kernel_file_systems(uid: int, sysfs: int, devices: list[tuple[str, int]]) -
         syscalls.attach_mount(descriptor, path)
         os.close(descriptor)
     os.mkdir("/dev/pts", 0o755)
-    syscalls.mount("devpts", "/dev/pts", "devpts", syscalls.MS_NOSUID | syscalls.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    syscalls.mount(
+        "devpts",
+        "/dev/pts",
+        "devpts",
+        syscalls.MS_NOSUID | syscalls.MS_NOEXEC,
+        "newinstance,ptmxmode=0666,mode=620",
+    )
     os.mkdir("/dev/shm", 0o1777)
     syscalls.mount("tmpfs", "/dev/shm", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=1777")
     for name, target in _LINKS:
@@ -165,7 +182,7 @@ def _read_host_files() -> dict[str, bytes]:
 def _own_files(launch: Launch, uid: int, gid: int, names: dict[str, bytes]) -> None:
     """Give the container the user's account, the host's names, and temporary directories."""
     with suppress(FileExistsError):
-        os.mkdir("/tmp", 0o1777)  # noqa: S108 - the container's
+        os.mkdir("/tmp", 0o1777)
     if launch.writable_root:
         return
     if not launch.as_root:

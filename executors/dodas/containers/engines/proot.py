@@ -1,0 +1,214 @@
+"""PRoot: system calls of the step are rewritten by a tracer; for hosts without user namespaces.
+
+The prepared root itself is the step's root.  Landlock, where the kernel has it, keeps the step from
+writing there, and from everything of the host but what it was given; its temporary directories, home and
+working directory are private ones.  PRoot has flaws that are worked around here:
+
+* A command that dies by a signal may be reported as success (proot-me/proot#146), so a shell of the image
+  passes the status on; an image without one is refused.
+* Newer system calls that take paths are not translated and would reach the host's files; a filter answers
+  that the kernel does not have them, and C libraries fall back (:data:`.seccomp.HIDE_NEW_CALLS`).
+* It binds writable only, and not paths with a colon; the latter get a link without one.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import NoReturn
+
+from dodas.containers.engines import accounts, landlock, seccomp, start
+from dodas.containers.launch import Launch, LaunchFault
+from dodas.paths import data_dir, store_dir
+
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts")
+_FROM_HOST = ("/etc/resolv.conf", "/etc/hosts")
+_PRIVATE = ("/tmp", "/var/tmp", "/dev/shm", "/run")
+# The traps keep the shell alive until the command has ended; a trapped signal is not ignored in the command.
+_KEEP_STATUS = (
+    'unset PROOT_LOADER PROOT_TMP_DIR PROOT_NO_SECCOMP; trap : HUP INT QUIT TERM USR1; "$@"; exit $?'
+)
+
+
+class Proot:
+    """PRoot with its system call filter (udocker's mode P1)."""
+
+    name = "proot"
+    isolates_network = False
+    isolates_root = False
+    own_pids = False
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def missing(self) -> str:
+        """Return why there is no PRoot here."""
+        return "" if find() else "no PRoot found; `udocker install` brings one"
+
+    def confine(self, launch: Launch) -> None:
+        """Do nothing."""
+
+    def enter(self, launch: Launch) -> NoReturn:
+        """Become PRoot, which becomes the command."""
+        become(launch, launch.root or "", self.environment, writable_root=launch.writable_root)
+
+    def clean(self, launch: Launch) -> None:
+        """Do nothing: PRoot's temporary files are in the launch's scratch directory."""
+
+
+class ProotNoSeccomp(Proot):
+    """PRoot without its filter, stopping at every system call (udocker's mode P2); slow, for odd kernels."""
+
+    name = "proot-noseccomp"
+    environment = (("PROOT_NO_SECCOMP", "1"),)
+
+
+def find() -> str:
+    """Return the path of the PRoot to use, or an empty string; see :func:`candidates`."""
+    return next(iter(candidates()), "")
+
+
+def candidates() -> list[str]:
+    """Return the PRoots of this host, the likeliest to work first.
+
+    Named by ``DODAS_PROOT``; made by the project's set-up; brought by ``udocker install``; on ``PATH``,
+    which is often a distribution's and wrong.  With ``DODAS_PROOT`` there is no other.
+    """
+    named = os.environ.get("DODAS_PROOT")
+    if named:
+        return [named] if _executable(named) else []
+    machine = os.uname().machine
+    udocker = [os.path.join(store_dir(), "bin", f"proot-{machine}{tail}") for tail in ("-4_8_0", "")]
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    on_path = [os.path.join(folder, "proot") for folder in folders if folder.startswith("/")]
+    made = os.path.join(data_dir(), "bin", "proot")
+    return [path for path in (made, *udocker, *on_path) if _executable(path)]
+
+
+def become(
+    launch: Launch, root: str, environment: tuple[tuple[str, str], ...], *, writable_root: bool
+) -> NoReturn:
+    """Become PRoot running ``launch`` in ``root``.
+
+    Raises:
+        LaunchFault: Something of the launch is missing or impossible.
+    """
+    program = launch.program or find()
+    if not program:
+        raise LaunchFault("no PRoot found")
+    binds = _binds(launch, root, writable_root)
+    temporary = _made(os.path.join(launch.scratch, "p"))
+    helpers = (("PROOT_TMP_DIR", temporary), *_loader(program), *environment)
+    words = [program, "--kill-on-exit", "-r", root, "-w", launch.cwd]
+    for source, target in binds:
+        words += ["-b", f"{_without_colon(source, launch.scratch)}:{target}"]
+    if launch.as_root:
+        words.append("-0")
+    words += _command(launch.argv, root)
+    _restrict(launch, root, program, [source for source, _ in binds], writable_root)
+    seccomp.install(seccomp.HIDE_NEW_CALLS)
+    if launch.cpus:
+        with suppress(OSError):
+            os.sched_setaffinity(0, launch.cpus)
+    start.reset_signals()
+    start.execute(tuple(words), (*launch.env, *helpers))
+
+
+def _executable(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def _loader(program: str) -> tuple[tuple[str, str], ...]:
+    """Return the variable that saves PRoot writing its loader to a file at each start."""
+    loader = f"{program}-loader"
+    return (("PROOT_LOADER", loader),) if _executable(loader) else ()
+
+
+def _command(argv: tuple[str, ...], root: str) -> list[str]:
+    if not any(os.path.lexists(os.path.join(root, path)) for path in ("bin/sh", "usr/bin/sh")):
+        raise LaunchFault(
+            "the image has no /bin/sh, without which PRoot may report a killed command as success; "
+            "use an image with a shell, or a host where the namespace engine works"
+        )
+    return ["/bin/sh", "-c", _KEEP_STATUS, "sh", *argv]
+
+
+def _binds(launch: Launch, root: str, writable_root: bool) -> list[tuple[str, str]]:
+    """Return ``(source on the host, target in the container)`` in the order in which they apply."""
+    devices = [f"/dev/{name}" for name in _DEVICES]
+    binds = [(path, path) for path in ("/proc", "/sys", *devices, *launch.gpus) if os.path.exists(path)]
+    if launch.network:
+        binds += [(path, path) for path in _FROM_HOST if os.path.exists(path)]
+    if not writable_root:
+        binds += _private_places(launch, root)
+    elif not os.path.isdir(root + launch.cwd) and _needs_own(launch.cwd, launch):
+        binds.append((_made(os.path.join(launch.scratch, "cwd")), launch.cwd))
+    for source, target, _ in launch.mounts:
+        if not os.path.exists(source):
+            raise LaunchFault(f"cannot mount {source}: No such file or directory")
+        binds.append((source, target))
+    return binds
+
+
+def _private_places(launch: Launch, root: str) -> list[tuple[str, str]]:
+    """Return the places in which the step may write although the root is not its own."""
+    home = dict(launch.env).get("HOME", "/")
+    places = [*_PRIVATE, *(path for path in (home, launch.cwd) if _needs_own(path, launch))]
+    binds = []
+    for number, path in enumerate(places):
+        own = _made(os.path.join(launch.scratch, f"d{number}"))
+        os.chmod(own, 0o1777)
+        binds.append((own, path))
+    if not launch.as_root:
+        for name, content in _accounts(root):
+            path = os.path.join(launch.scratch, name)
+            with open(path, "wb") as file:
+                file.write(content)
+            binds.append((path, f"/etc/{name}"))
+    return binds
+
+
+def _needs_own(path: str, launch: Launch) -> bool:
+    """Return whether ``path`` is neither the root nor reached through a mount or another private place."""
+    covers = [*_PRIVATE, *(target for _, target, _ in launch.mounts)]
+    inside = any(path == cover or path.startswith(cover.rstrip("/") + "/") for cover in covers)
+    return path.startswith("/") and path.strip("/") != "" and not inside
+
+
+def _accounts(root: str) -> list[tuple[str, bytes]]:
+    uid, gid = os.geteuid(), os.getegid()
+    passwd = accounts.with_user(_read(os.path.join(root, "etc/passwd")), uid, gid)
+    return [("passwd", passwd), ("group", accounts.with_group(_read(os.path.join(root, "etc/group")), gid))]
+
+
+def _read(path: str) -> bytes:
+    # An absolute link in the image would lead to a file of the host.
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _without_colon(source: str, scratch: str) -> str:
+    """Return a path without colon that leads to ``source``: PRoot splits its option at the first one."""
+    if ":" not in source:
+        return source
+    link = os.path.join(_made(os.path.join(scratch, "l")), str(len(os.listdir(os.path.join(scratch, "l")))))
+    os.symlink(source, link)
+    return link
+
+
+def _made(path: str) -> str:
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    return path
+
+
+def _restrict(launch: Launch, root: str, program: str, sources: list[str], writable_root: bool) -> None:
+    """Let the kernel enforce what PRoot only arranges, if it can."""
+    writable = {source for source, _, may_write in launch.mounts if may_write}
+    read_only = {source for source, _, _ in launch.mounts} - writable
+    rights = [(root, landlock.WRITE if writable_root else landlock.READ), (launch.scratch, landlock.WRITE)]
+    rights += [(path, landlock.READ) for path in (program, f"{program}-loader", "/sys", *_FROM_HOST)]
+    rights += [(path, landlock.READ if path in read_only else landlock.WRITE) for path in sources]
+    with suppress(OSError):
+        landlock.restrict(rights)
