@@ -19,7 +19,7 @@ _MARKS = {OK: "✓", WARNING: "!", BROKEN: "✗"}
 _COLOURS = {OK: "32", WARNING: "33", BROKEN: "31"}
 _GIB = 1 << 30
 _REMEDIES = {
-    "namespace": "ask for unprivileged user namespaces: sysctl -w user.max_user_namespaces=15000 (needs root)",
+    "namespace": "ask for unprivileged user namespaces: sysctl user.max_user_namespaces=15000 (by root)",
     "fuse": "apt-get install fuse-overlayfs fuse3, and chmod 666 /dev/fuse (both need root)",
     "proot": "udocker install; or, in a checkout of dodas, make proot",
     "proot-noseccomp": "udocker install; or, in a checkout of dodas, make proot",

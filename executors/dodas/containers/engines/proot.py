@@ -137,10 +137,9 @@ def _binds(launch: Launch, root: str, writable_root: bool) -> list[tuple[str, st
     binds = [(path, path) for path in ("/proc", "/sys", *devices, *launch.gpus) if os.path.exists(path)]
     if launch.network:
         binds += [(path, path) for path in _FROM_HOST if os.path.exists(path)]
-    if not writable_root:
-        binds += _private_places(launch, root)
-    elif not os.path.isdir(root + launch.cwd) and _needs_own(launch.cwd, launch):
-        binds.append((_made(os.path.join(launch.scratch, "cwd")), launch.cwd))
+    if not launch.writable_root:
+        binds += _private_places(launch, root, writable_root)
+        binds += _accounts(launch, root)
     for source, target, _ in launch.mounts:
         if not os.path.exists(source):
             raise LaunchFault(f"cannot mount {source}: No such file or directory")
@@ -148,21 +147,21 @@ def _binds(launch: Launch, root: str, writable_root: bool) -> list[tuple[str, st
     return binds
 
 
-def _private_places(launch: Launch, root: str) -> list[tuple[str, str]]:
+def _private_places(launch: Launch, root: str, writable_root: bool) -> list[tuple[str, str]]:
     """Return the places in which the step may write although the root is not its own."""
     home = dict(launch.env).get("HOME", "/")
-    places = [*_PRIVATE, *(path for path in (home, launch.cwd) if _needs_own(path, launch))]
+    if writable_root:
+        places = ["/dev/shm"] if os.path.isdir(root + launch.cwd) else ["/dev/shm", launch.cwd]
+    else:
+        places = [
+            *_PRIVATE,
+            *(path for path in dict.fromkeys((home, launch.cwd)) if _needs_own(path, launch)),
+        ]
     binds = []
     for number, path in enumerate(places):
         own = _made(os.path.join(launch.scratch, f"d{number}"))
         os.chmod(own, 0o1777)
         binds.append((own, path))
-    if not launch.as_root:
-        for name, content in _accounts(root):
-            path = os.path.join(launch.scratch, name)
-            with open(path, "wb") as file:
-                file.write(content)
-            binds.append((path, f"/etc/{name}"))
     return binds
 
 
@@ -173,10 +172,20 @@ def _needs_own(path: str, launch: Launch) -> bool:
     return path.startswith("/") and path.strip("/") != "" and not inside
 
 
-def _accounts(root: str) -> list[tuple[str, bytes]]:
+def _accounts(launch: Launch, root: str) -> list[tuple[str, str]]:
+    """Return files in which the user has a name."""
+    if launch.as_root:
+        return []
     uid, gid = os.geteuid(), os.getegid()
     passwd = accounts.with_user(_read(os.path.join(root, "etc/passwd")), uid, gid)
-    return [("passwd", passwd), ("group", accounts.with_group(_read(os.path.join(root, "etc/group")), gid))]
+    group = accounts.with_group(_read(os.path.join(root, "etc/group")), gid)
+    binds = []
+    for name, content in (("passwd", passwd), ("group", group)):
+        path = os.path.join(launch.scratch, name)
+        with open(path, "wb") as file:
+            file.write(content)
+        binds.append((path, f"/etc/{name}"))
+    return binds
 
 
 def _read(path: str) -> bytes:
