@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import suppress
 
 from dodas.containers.engines import syscalls
-from dodas.containers.engines.accounts import with_group, with_user
+from dodas.containers.engines.overlay import mount_root
 from dodas.containers.launch import Launch, LaunchFault
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -20,8 +19,6 @@ _LINKS = (
 )
 # What real root could change through its own /proc (sysctl) although it is root only in a namespace.
 _PROC_OF_ROOT = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
-_FROM_HOST = ("/etc/resolv.conf", "/etc/hosts")
-_OPTION_CHARACTERS = frozenset(",:\\")
 
 
 def build(launch: Launch, uid: int, gid: int) -> None:
@@ -40,16 +37,15 @@ def build(launch: Launch, uid: int, gid: int) -> None:
     ]
     sysfs = syscalls.clone_mount("/sys")
     syscalls.restrict_mount(sysfs, syscalls.MOUNT_ATTR_RDONLY)
-    names = _read_host_files() if launch.network else {}
-    root = _mount_root(launch)
     devices = _open_devices(launch)
-    os.chdir(root)
+    os.chdir(mount_root(launch, uid, gid))
     _mount_proc()
     syscalls.pivot_root(".", ".")
     syscalls.unmount(".")
     os.chdir("/")
     _kernel_file_systems(uid, sysfs, devices)
-    _own_files(launch, uid, gid, names)
+    with suppress(FileExistsError):
+        os.mkdir("/tmp", 0o1777)
     for tree, is_directory, target in trees:
         _make_target(target, is_directory)
         syscalls.attach_mount(tree, target)
@@ -65,52 +61,6 @@ def _tree(source: str, writable: bool) -> int:
     if not writable:
         syscalls.restrict_mount(descriptor, syscalls.MOUNT_ATTR_RDONLY)
     return descriptor
-
-
-def _mount_root(launch: Launch) -> str:
-    root = launch.root
-    if root is None:
-        raise LaunchFault("no image was prepared for this engine")
-    target = os.path.join(launch.scratch, "m")
-    os.mkdir(target)
-    if launch.writable_root:
-        syscalls.attach_mount(syscalls.clone_mount(root), target)
-        return target
-    lower = root
-    if not _OPTION_CHARACTERS.isdisjoint(root):
-        lower = f"/proc/self/fd/{os.open(root, os.O_PATH | os.O_DIRECTORY)}"
-    os.chdir(launch.scratch)
-    os.mkdir("u", 0o755)
-    os.mkdir("w")
-    owner = os.stat(root)
-    if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
-        _foreign_directories(root, launch)
-    syscalls.mount(
-        "overlay", target, "overlay", 0, f"lowerdir={lower},upperdir=u,workdir=w,userxattr,volatile"
-    )
-    return target
-
-
-def _foreign_directories(root: str, launch: Launch) -> None:
-    """Make directories of the image ours where a mount point or a file must be made below them.
-
-    The overlay cannot copy up what belongs to an account unknown in the namespace (EOVERFLOW).  A
-    directory that the image has as a symbolic link is left alone: a directory would hide it.
-    """
-    wanted = {"/tmp", "/var/tmp", "/etc", "/dev", "/proc", "/sys", launch.cwd}
-    wanted.update(os.path.dirname(target) for _, target, _ in launch.mounts)
-    wanted.update(target for source, target, _ in launch.mounts if os.path.isdir(source))
-    for path in sorted(wanted):
-        here = "u"
-        there = root
-        for part in filter(None, path.split("/")):
-            there = os.path.join(there, part)
-            here = os.path.join(here, part)
-            with suppress(FileNotFoundError):
-                if not stat.S_ISDIR(os.lstat(there).st_mode):
-                    break
-            with suppress(FileExistsError):
-                os.mkdir(here, 0o1777 if path in {"/tmp", "/var/tmp"} and here.endswith("tmp") else 0o755)
 
 
 def _open_devices(launch: Launch) -> list[tuple[str, int]]:
@@ -169,50 +119,6 @@ def _kernel_file_systems(uid: int, sysfs: int, devices: list[tuple[str, int]]) -
     syscalls.mount("tmpfs", "/dev/shm", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=1777")
     for name, target in _LINKS:
         os.symlink(target, f"/dev/{name}")
-
-
-def _read_host_files() -> dict[str, bytes]:
-    contents = {}
-    for path in _FROM_HOST:
-        with suppress(OSError), open(path, "rb", buffering=0) as file:
-            contents[path] = file.read()
-    return contents
-
-
-def _own_files(launch: Launch, uid: int, gid: int, names: dict[str, bytes]) -> None:
-    """Give the container the user's account, the host's names, and temporary directories."""
-    with suppress(FileExistsError):
-        os.mkdir("/tmp", 0o1777)
-    if launch.writable_root:
-        return
-    if not launch.as_root:
-        _rewrite("/etc/passwd", with_user(_read("/etc/passwd"), uid, gid))
-        _rewrite("/etc/group", with_group(_read("/etc/group"), gid))
-    for path, content in names.items():
-        _rewrite(path, content)
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read()
-    except OSError:
-        return b""
-
-
-def _rewrite(path: str, content: bytes) -> None:
-    """Write a file of the container; an image in which that is impossible keeps its own."""
-    with suppress(OSError):
-        if _read(path) == content:
-            return
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-        try:
-            os.write(descriptor, content)
-        finally:
-            os.close(descriptor)
 
 
 def _make_target(target: str, is_directory: bool) -> None:
