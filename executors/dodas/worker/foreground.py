@@ -11,8 +11,9 @@ from types import FrameType
 from dodas.containers.engines import syscalls
 from dodas.containers.engines.mounts import unmount_below
 from dodas.containers.launch import Launch, Outcome
+from dodas.containers.removal import remove_tree
 from dodas.worker import strays, supervisor
-from dodas.worker.scratch import open_scratch, remove_tree
+from dodas.worker.scratch import open_scratch
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGWINCH)
 

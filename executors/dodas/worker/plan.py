@@ -45,6 +45,7 @@ def plan(
     root: PreparedRoot | None,
     *,
     engine: str,
+    program: str = "",
     stdout: str | None = None,
     stderr: str | None = None,
     scratch: str = "",
@@ -61,6 +62,7 @@ def plan(
         step: What to do.
         root: Its image, prepared; ``None`` on the host.
         engine: Name of the engine for containers; steps without an image use the host.
+        program: The engine's program, if it has one.
         stdout: Where standard output goes when the step does not say.
         stderr: Likewise, standard error.
         scratch: Private directory of the launch; the worker chooses one if it is empty.
@@ -78,6 +80,7 @@ def plan(
     limit = step.resources.walltime
     return Launch(
         engine=engine if root is not None else HOST,
+        program=program if root is not None else "",
         root=root.path if root is not None else None,
         argv=_argv(step, config),
         env=_environment(step, config if root is not None else None, env),

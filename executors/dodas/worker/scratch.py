@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 
 from dodas.containers.engines.mounts import unmount_below
+from dodas.containers.removal import remove_tree
 from dodas.errors import StoreError
 from dodas.paths import scratch_dir
 
@@ -57,25 +58,6 @@ def sweep(home: str) -> int:
     return removed
 
 
-def remove_tree(path: str) -> None:
-    """Remove a directory and all below it, whatever modes a step gave to what it made; absent is fine."""
-    with suppress(NotADirectoryError):
-        try:
-            entries = list(os.scandir(path))
-        except FileNotFoundError:
-            return
-        except PermissionError:
-            os.chmod(path, 0o700)
-            entries = list(os.scandir(path))
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                remove_tree(entry.path)
-            else:
-                _unlink(entry.path)
-        with suppress(FileNotFoundError):
-            _rmdir(path)
-
-
 def _home(base: str) -> str:
     home = os.path.join(base, f"dodas-{os.geteuid()}")
     try:
@@ -115,26 +97,8 @@ def _remove_if_orphan(path: str) -> bool:
         # The lock goes last: who dies in between leaves what the next sweep takes for an orphan again.
         for entry in os.scandir(path):
             if entry.name != _LOCK:
-                remove_tree(entry.path) if entry.is_dir(follow_symlinks=False) else _unlink(entry.path)
+                remove_tree(entry.path)
         remove_tree(path)
         return True
     finally:
         os.close(lock)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-    except PermissionError:
-        os.chmod(os.path.dirname(path), 0o700)
-        os.unlink(path)
-
-
-def _rmdir(path: str) -> None:
-    try:
-        os.rmdir(path)
-    except PermissionError:
-        os.chmod(os.path.dirname(path), 0o700)
-        os.rmdir(path)

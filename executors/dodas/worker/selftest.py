@@ -19,11 +19,11 @@ from dataclasses import dataclass
 
 from dodas.containers.engines import engine
 from dodas.containers.launch import Launch, Outcome
+from dodas.containers.removal import remove_tree
 from dodas.errors import DodasError
 from dodas.paths import store_dir
 from dodas.worker import probe
 from dodas.worker.client import Ended, Worker
-from dodas.worker.scratch import remove_tree
 
 _LIMIT = 60.0
 _ARGUMENTS = ("", "two words", "new\nline", "\"quotes'", "-e", "\N{SNOWMAN}", "\udcff", "")

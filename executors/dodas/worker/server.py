@@ -1,7 +1,10 @@
 """The fork server: a small, single-threaded process from which every step is forked.
 
 Forking from the program itself would copy its threads' locks and all its memory maps; this process has
-neither, so a fork costs a fraction of a millisecond.  Protocol, on two sockets of the parent:
+neither, so a fork costs half a millisecond.  It must stay small: every module it imports makes each fork
+dearer, most of all those with work to do after one (``threading``, ``random``).
+
+Protocol, on two sockets of the parent:
 
 * ``orders`` (stream): frames of four bytes length, big endian, and that much JSON:
   ``["start", key, launch]``, ``["stop", key, now]``.  Its end means that the parent is gone or done: all
@@ -25,11 +28,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from dodas.containers.engines import syscalls
+from dodas.containers.engines import engine, syscalls
 from dodas.containers.engines.mounts import unmount_below
 from dodas.containers.launch import Launch, Outcome
+from dodas.containers.removal import remove_tree
 from dodas.worker import strays, supervisor
-from dodas.worker.scratch import remove_tree
 
 _REPORTED = 0
 _LONGEST_FAULT = 2000
@@ -89,6 +92,7 @@ class Server:
 
     def _start(self, key: str, plain: dict[str, Any]) -> None:
         self.count += 1
+        engine(plain["engine"])  # imported once, here, and not in each child
         plain["scratch"] = os.path.join(self.scratch, str(self.count))
         parent = os.getpid()
         try:
@@ -156,6 +160,7 @@ def main() -> None:
     gc.freeze()  # a collection in a child would copy every page
     gc.disable()
     server.serve()
+    unmount_below(scratch)  # of supervisors that were killed while others ran
     remove_tree(scratch)
 
 

@@ -22,8 +22,8 @@ from typing import NoReturn
 from dodas.containers.engines import engine, start, syscalls
 from dodas.containers.engines.base import Engine
 from dodas.containers.launch import Launch, LaunchFault, Outcome
+from dodas.containers.removal import remove_tree
 from dodas.worker import strays
-from dodas.worker.scratch import remove_tree
 
 _FAULT_STATUS = 125
 _PASSED_ON = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGWINCH)
@@ -130,8 +130,12 @@ class _Watch:
             self._signal(signal.SIGTERM)
 
     def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):
+        try:
             os.killpg(self.child, number)
+        except ProcessLookupError:
+            # Not yet the leader of a group: there is no command to be polite to.
+            if number == signal.SIGTERM:
+                self._kill()
 
     def _kill(self) -> None:
         if self.how.own_pids:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from contextlib import suppress
 
 from dodas.containers.engines import syscalls
@@ -31,6 +29,10 @@ def unmount_below(path: str) -> None:
         try:
             syscalls.unmount(point)
         except OSError:
+            # Only here: the fork server must stay small, and these modules are large.
+            import shutil  # noqa: PLC0415
+            import subprocess  # noqa: PLC0415
+
             program = shutil.which("fusermount3") or shutil.which("fusermount")
             if program:
                 with suppress(OSError):

@@ -9,6 +9,7 @@ its first process ends, the kernel ends all others.
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import suppress
 from typing import NoReturn
 
@@ -66,6 +67,8 @@ class Namespace:
         child = os.fork()
         if child == 0:
             _become(launch, uid, gid)
+        if signal.SIGTERM in signal.sigpending():  # it came before the command was there to get it
+            os.kill(child, signal.SIGTERM)
         _reap_until(child)
 
     def clean(self, launch: Launch) -> None:

@@ -1,0 +1,1 @@
+"""Measurements against peers, each in one run on one machine, with their last results."""

@@ -1,0 +1,85 @@
+"""One container step on a prepared image."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from benchmarks.local import bare, measure
+from benchmarks.local.bench import LARGE, SMALL, Bench
+from benchmarks.local.table import Row
+from dodas.containers.engines import proot
+from dodas.containers.launch import Launch
+from dodas.worker.client import Ended, Worker
+
+_STEPS, _ROUNDS = 100, 5
+
+
+def rows(bench: Bench) -> list[Row]:
+    """Measure; every figure is for one start of ``/bin/true``."""
+    found = []
+    for key in (SMALL, LARGE):
+        root = bench.root(key)
+        label = f"one step, image of {bench.megabytes(key)} MB"
+        peer = measure.command([bench.udocker, "run", "--rm", bench.name(key), "/bin/true"], repeat=3)
+        container = os.path.basename(os.path.dirname(root))
+        again = measure.command([bench.udocker, "run", container, "/bin/true"], repeat=5)
+        plain = _bare(root, bench.home)
+        ours = _worker("namespace", root, bench.home)
+        traced = measure.call(lambda root=root: _proot(root), _ROUNDS).per(_STEPS)  # type: ignore[misc]
+        proots = _worker("proot", root, bench.home)
+        found += [
+            Row(label, "dodas, namespace engine", ours),
+            Row(label, "the same system calls, bare", plain, versus=ours),
+            Row(label, "dodas, proot engine", proots),
+            Row(label, "proot itself", traced, versus=proots),
+            Row(label, "udocker run CONTAINER", again, versus=ours),
+            Row(label, "udocker run --rm IMAGE", peer, versus=ours),
+        ]
+    return found
+
+
+def _bare(root: str, home: Path) -> measure.Cost:
+    def work() -> None:
+        pid = os.fork()  # small and single-threaded, as a fork server is
+        if pid == 0:
+            for number in range(_STEPS):
+                bare.start_once(root, str(home / f"bare{number}"))
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+    return measure.call(work, _ROUNDS).per(_STEPS)
+
+
+def _worker(engine: str, root: str, home: Path) -> measure.Cost:
+    """Return the cost of a step in a running fork server, whose own start is not counted."""
+
+    def work(steps: int) -> None:
+        with Worker(str(home)) as worker:
+            for number in range(steps):
+                worker.start(str(number), Launch(engine=engine, root=root, scratch="", argv=("/bin/true",)))
+                ended = False
+                while not ended:
+                    for news in worker.told(None):
+                        if isinstance(news, Ended):
+                            ended = True
+                            if news.outcome.exit_code != 0:
+                                sys.exit(f"{engine}: {news.outcome}")
+
+    nothing = measure.call(lambda: work(1), _ROUNDS)
+    full = measure.call(lambda: work(_STEPS + 1), _ROUNDS)
+    return measure.Cost(
+        wall_least=full.wall_least - nothing.wall_least,
+        wall=full.wall - nothing.wall,
+        cpu=full.cpu - nothing.cpu,
+    ).per(_STEPS)
+
+
+def _proot(root: str) -> None:
+    program = proot.find()
+    loader = f"{program}-loader"
+    words = [program, "--kill-on-exit", "-b", "/dev", "-b", "/proc", "-b", "/sys", "-r", root, "/bin/true"]
+    for _ in range(_STEPS):
+        pid = os.posix_spawn(program, words, {"PATH": "/bin", "PROOT_LOADER": loader})
+        os.waitpid(pid, 0)
