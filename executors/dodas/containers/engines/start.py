@@ -82,7 +82,7 @@ def execute(argv: tuple[str, ...], env: tuple[tuple[str, str], ...]) -> NoReturn
         except OSError as error:
             if error.errno == errno.ENOEXEC:
                 problem = _execute_script(candidate, words, environment)
-            elif problem is None or error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            elif os.path.exists(candidate):  # a directory of PATH that cannot be entered is no candidate
                 problem = error
     _give_up(words[0], problem)
 
@@ -103,7 +103,11 @@ def _execute_script(script: bytes, words: list[bytes], environment: dict[bytes, 
 
 
 def _give_up(command: bytes, problem: OSError | None) -> NoReturn:
-    missing = problem is None or problem.errno in (errno.ENOENT, errno.ENOTDIR)
-    reason = b"no such command" if missing else os.fsencode(problem.strerror or "") if problem else b""
+    if problem is None:
+        reason = b"no such command"
+    elif problem.errno == errno.ENOENT:
+        reason = b"its interpreter or loader is not there"
+    else:
+        reason = os.fsencode(problem.strerror or "")
     os.write(2, b"dodas: " + command + b": " + reason + b"\n")
-    os._exit(_NOT_FOUND if missing else _NOT_EXECUTABLE)
+    os._exit(_NOT_FOUND if problem is None or problem.errno == errno.ENOENT else _NOT_EXECUTABLE)
