@@ -19,10 +19,12 @@ _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,
 _WORD = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_WORD}(?:/{_WORD})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LONGEST = 255  # of host and repository together
 
-_ALIASES_OF_HUB = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"})
+_ALIASES_OF_HUB = frozenset(
+    {DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +53,7 @@ class Reference:
         name, tag, digest = _split(text)
         host, repository = _at_home(name)
         _check(text, host, repository, tag, digest)
-        return cls(
-            host=host, repository=repository, tag=tag or ("" if digest else "latest"), digest=digest
-        )
+        return cls(host=host, repository=repository, tag=tag or ("" if digest else "latest"), digest=digest)
 
     @classmethod
     def filed(cls, repository: str, tag: str) -> Reference:
@@ -111,7 +111,7 @@ class Reference:
 
 
 def is_digest(text: str) -> bool:
-    """Return whether ``text`` is a digest of a kind that dodas can verify."""
+    """Return whether ``text`` is a digest; sha256 is the only kind that registries in use have."""
     return _DIGEST.fullmatch(text) is not None
 
 
@@ -165,9 +165,9 @@ def _check(text: str, host: str, repository: str, tag: str, digest: str) -> None
 
 
 def _fault(text: str, host: str, repository: str, tag: str, digest: str) -> str:  # noqa: PLR0911
-    if digest and not is_digest(digest) or text.endswith("@"):
+    if (digest and not is_digest(digest)) or text.endswith("@"):
         return "write a digest as sha256: and 64 hexadecimal digits"
-    if text.endswith(":") or tag and not _TAG.fullmatch(tag):
+    if text.endswith(":") or (tag and not _TAG.fullmatch(tag)):
         return "write a tag of letters, digits, `_`, `.` and `-`, at most 128"
     if not _HOST.fullmatch(host):
         return "write the registry as HOST or HOST:PORT"
@@ -175,6 +175,6 @@ def _fault(text: str, host: str, repository: str, tag: str, digest: str) -> str:
         return "write the name of the repository in lower case"
     if not _REPOSITORY.fullmatch(repository) or len(host) + len(repository) > _LONGEST:
         return "write it as [HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST], for example debian:bookworm"
-    if host == DOCKER_HUB and _is_id(text):
-        return "put a name before the id: NAME@sha256:ID"
+    if (host == DOCKER_HUB and _is_id(text)) or is_digest(f"{repository.rpartition('/')[2]}:{tag}"):
+        return "put a name before the digest: NAME@sha256:DIGEST"
     return ""

@@ -1,0 +1,135 @@
+"""An image from a registry into the store."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import threading
+from collections.abc import Sequence
+
+from dodas.containers.image import Image
+from dodas.containers.progress import OnProgress, Progress, ignore
+from dodas.containers.reference import Reference
+from dodas.containers.registry.endpoints import Surroundings
+from dodas.containers.registry.manifests import Descriptor, Manifest, damaged, not_for
+from dodas.containers.registry.patience import Patience
+from dodas.containers.registry.platforms import Platform
+from dodas.containers.registry.resolve import resolve
+from dodas.containers.registry.transfer import Courier
+from dodas.containers.registry.wire import Wire
+from dodas.containers.store import Store
+
+_AT_ONCE = 4  # blobs; more rarely make one image faster, and registries count connections
+_LARGEST_CONFIG = 16 << 20  # bytes; it is read into memory
+
+
+def pull(
+    store: Store,
+    reference: Reference,
+    *,
+    platform: str | None = None,
+    progress: OnProgress = ignore,
+    patience: Patience | None = None,
+) -> Image:
+    """Bring an image into the store, of its layers only those that are not there yet.
+
+    Several processes may pull the same image at once: each layer is transferred by one of them.
+
+    Args:
+        store: Where to.
+        reference: Which image.
+        platform: ``linux/arm64``; ``None`` is what this machine runs.
+        progress: Told the bytes of each layer; called from one thread at a time.
+        patience: How long to wait for servers, how often to try.
+
+    Returns:
+        The image as it is filed now.
+
+    Raises:
+        ImageNotFound: No such name, tag, digest, or not for the platform.
+        ImageNotAllowed: The registry wants another login.
+        ImageCorrupt: Bytes differ from their digest, from every server that was asked.
+        RegistryUnreachable: A server did not answer, or not sensibly.
+        SpecError: The platform, a file of credentials or an environment variable cannot be read.
+        StoreError: The store cannot be written to.
+    """
+    wanted = (Platform.parse(platform),) if platform else Platform.here().runnable()
+    patience = patience or Patience()
+    with Wire(Surroundings(os.environ), patience) as wire, store.adding():
+        found = resolve(wire, reference, wanted)
+        manifest = found.manifest
+        config = _config(store, Courier(store, found.sources, patience=patience), manifest, reference)
+        _check_platform(config, wanted, reference)
+        courier = Courier(store, found.sources, patience=patience, progress=_one_at_a_time(progress))
+        _bring_all(courier, [blob for blob in manifest.blobs if blob != manifest.config])
+        layers = [layer.digest for layer in manifest.layers]
+        return store.add_image(reference, config, manifest.content, layers, manifest.digest)
+
+
+def _config(store: Store, courier: Courier, manifest: Manifest, reference: Reference) -> bytes:
+    if manifest.config.size > _LARGEST_CONFIG:
+        raise damaged(str(reference))
+    courier.bring(manifest.config)
+    with open(store.layout.blob(manifest.config.digest), "rb") as file:
+        return file.read()
+
+
+def _check_platform(config: bytes, wanted: tuple[Platform, ...], reference: Reference) -> None:
+    """Refuse an image for another machine: its programs would fail with "Exec format error"."""
+    try:
+        named = json.loads(config)
+        offered = Platform(
+            os=named.get("os") or "linux",
+            architecture=named.get("architecture") or wanted[0].architecture,
+            variant=named.get("variant") or "",
+        )
+    except (ValueError, AttributeError, RecursionError):
+        raise damaged(str(reference)) from None
+    # Only an index tells variants reliably; many configurations leave them out.
+    if (offered.os, offered.architecture) not in {(one.os, one.architecture) for one in wanted}:
+        raise not_for(str(reference), wanted[0], [offered])
+
+
+def _bring_all(courier: Courier, blobs: Sequence[Descriptor]) -> None:
+    """Bring several blobs at once; the first failure ends all."""
+    todo = queue.SimpleQueue[Descriptor]()
+    done = queue.SimpleQueue[BaseException | None]()
+    for blob in blobs:
+        todo.put(blob)
+    for _ in range(min(_AT_ONCE, len(blobs))):
+        # Daemons: after a failure or Ctrl-C nobody waits until a silent server's time is up.
+        threading.Thread(target=_work, args=(courier, todo, done), daemon=True).start()
+    try:
+        for _ in blobs:
+            failure = done.get()
+            if failure is not None:
+                raise failure
+    finally:
+        courier.stop()
+
+
+def _work(
+    courier: Courier,
+    todo: queue.SimpleQueue[Descriptor],
+    done: queue.SimpleQueue[BaseException | None],
+) -> None:
+    while True:
+        try:
+            courier.bring(todo.get_nowait())
+        except queue.Empty:
+            return
+        except BaseException as error:
+            done.put(error)
+            return
+        done.put(None)
+
+
+def _one_at_a_time(progress: OnProgress) -> OnProgress:
+    lock = threading.Lock()
+
+    def tell(word: Progress) -> None:
+        with lock:
+            progress(word)
+
+    return tell
