@@ -1,0 +1,1 @@
+"""Places where steps run: this machine; later, a pool."""

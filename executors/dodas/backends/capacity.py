@@ -8,7 +8,7 @@ our group, so the tree is walked up to its mount point.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class _Mount:
     controllers: frozenset[str]  # empty for version 2
 
 
-def _limits(root: str, controller: str, files: dict[str, Read]) -> Iterator[float]:
+def _limits(root: str, controller: str, files: Mapping[str, Read]) -> Iterator[float]:
     for folder in _groups(root, controller):
         for name, read in files.items():
             with suppress(OSError, ValueError):
@@ -52,13 +52,9 @@ def _groups(root: str, controller: str) -> Iterator[str]:
     """Yield the directories of our groups that may limit ``controller``, and of their ancestors."""
     mounts = list(_mounts(_text(root, "proc/self/mountinfo")))
     for line in _text(root, "proc/self/cgroup").splitlines():
-        number, names, path = line.split(":", 2)
+        _, names, path = line.split(":", 2)
         for mount in mounts:
-            if (
-                number == "0"
-                and not mount.controllers
-                or controller in mount.controllers & {*names.split(",")}
-            ):
+            if controller in mount.controllers & {*names.split(",")} or not (names or mount.controllers):
                 yield from _upwards(os.path.join(root, mount.point.lstrip("/")), _below(path, mount.top))
 
 

@@ -25,6 +25,9 @@ COMMANDS = {
     "doctor": ("dodas.cli.doctor", "say what works here, what does not, and what mends it", ""),
 }
 
+_WRONG_USE = 2
+_FAILED = {"run": 125}  # status of dodas' own failures where it is not 1
+
 _EPILOG = """\
 exit status: that of the command for `dodas run`; else 0 when all went well, 1 when not, 2 for a wrong
 command line, 130 after Ctrl-C.  Snakemake workflows run with: snakemake --executor dodas --jobs N
@@ -34,13 +37,19 @@ command line, 130 after Ctrl-C.  Snakemake workflows run with: snakemake --execu
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    # What `dodas run` ends with is its command's, so its own failures must be told apart.
+    failed = _FAILED.get(_chosen(words), 1)
     try:
         return _run(words)
+    except SystemExit as end:
+        if end.code == _WRONG_USE and failed != 1:
+            return failed
+        raise
     except DodasError as error:
         print(f"error: {error}", file=sys.stderr)
         if error.hint:
             print(f"  hint: {error.hint}", file=sys.stderr)
-        return 1
+        return failed
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -50,8 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
 
 
+def _chosen(words: list[str]) -> str:
+    return next((word for word in words if not word.startswith("-")), "")
+
+
 def _run(words: list[str]) -> int:
-    chosen = next((word for word in words if not word.startswith("-")), None)
+    chosen = _chosen(words)
     parser = argparse.ArgumentParser(
         prog="dodas",
         description="Run scientific workflows where there is no Docker, no root and no shared disk.",
@@ -60,7 +73,7 @@ def _run(words: list[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"dodas {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    module = None
+    module: Any = None
     for name, (path, line, extra) in COMMANDS.items():
         if name == chosen:
             module = _load(name, path, extra)
