@@ -1,0 +1,8 @@
+"""The workflows lie beside the tests, and are no installed package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2]))
