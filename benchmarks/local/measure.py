@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What something took, per unit: the least and the median wall time, and the median CPU time, in seconds."""
+    """What something took, in seconds: the least and the median wall time, and the median CPU time."""
 
     wall_least: float
     wall: float

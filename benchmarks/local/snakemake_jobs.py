@@ -33,8 +33,8 @@ def rows(bench: Bench) -> list[Row]:
         bench, "ours", _JOBS, ("--executor", "dodas", "--jobs", "100"), f'container: "{image}"'
     )
     peer = _scaled(
-        _measure(bench, "peer", _FEW, ("--cores", "2"), "", udocker, "'"),
-        _measure(bench, "peer", 1, ("--cores", "2"), "", udocker, "'"),
+        _measure(bench, "peer", _FEW, ("--cores", "2"), prefix=udocker, suffix="'"),
+        _measure(bench, "peer", 1, ("--cores", "2"), prefix=udocker, suffix="'"),
     )
     plain = _measure(bench, "plain", _JOBS, ("--executor", "dodas", "--jobs", "100"))
     local = _measure(bench, "local", _JOBS, ("--cores", "2"))
@@ -56,6 +56,7 @@ def _measure(
     name: str,
     jobs: int,
     options: tuple[str, ...],
+    *,
     container: str = "",
     prefix: str = "",
     suffix: str = "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Union
+from typing import Protocol
 
 from dodas.step import Result, Step
 
@@ -45,7 +45,7 @@ class Finished:
     result: Result
 
 
-Event = Union[Queued, Preparing, Started, Finished]
+Event = Queued | Preparing | Started | Finished
 
 
 class Backend(Protocol):

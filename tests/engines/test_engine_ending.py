@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -17,9 +16,7 @@ import pytest
 from dodas.containers.engines.mounts import mounted_below
 from dodas.worker.client import Began, Ended, Worker
 from dodas.worker.scratch import sweep
-
-if TYPE_CHECKING:
-    from conftest import Bench
+from engine_bench import Bench
 
 _PATIENCE = 30.0
 
