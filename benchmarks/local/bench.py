@@ -31,6 +31,7 @@ class Bench:
     home: Path
 
     def __post_init__(self) -> None:
+        self.make_udocker()  # while the real one is the first on PATH
         os.environ.update(self.environment())
 
     @property
@@ -40,13 +41,15 @@ class Bench:
 
     @property
     def udocker(self) -> str:
-        """A udocker command that works for root too; its name must hold the word, for cwltool's sake."""
-        path = self.home / "udocker"
-        if not path.exists():
-            allow = "--allow-root" if os.geteuid() == 0 else ""
-            path.write_text(f'#!/bin/sh\nexec {udocker.program()} {allow} "$@"\n')
-            path.chmod(path.stat().st_mode | stat.S_IXUSR)
-        return str(path)
+        """A udocker command that works for root too, the first on PATH."""
+        return str(self.home / "udocker")
+
+    def make_udocker(self) -> None:
+        """Make that command."""
+        path = Path(self.udocker)
+        allow = "--allow-root" if os.geteuid() == 0 else ""
+        path.write_text(f'#!/bin/sh\nexec {udocker.program()} {allow} "$@"\n')
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
     def environment(self) -> dict[str, str]:
         """Return the variables under which everything is measured."""
@@ -68,10 +71,20 @@ class Bench:
         """Return the archive of an image, built if need be."""
         return str(build.build(key))
 
+    def compressed(self, key: str) -> str:
+        """Return the archive of an image with compressed layers, as those from a registry are."""
+        path = self.home / f"{key}.tar"
+        if not path.exists():
+            words = ["skopeo", "copy", "--quiet", "--insecure-policy", "--dest-compress"]
+            source, target = f"docker-archive:{self.archive(key)}", f"oci-archive:{path}"
+            subprocess.run([*words, source, target], check=True)
+        return str(path)
+
     def root(self, key: str) -> str:
         """Return the prepared root of an image."""
         store = Store(str(self.store))
-        archives.load(store, self.archive(key))
+        if not any(image.name == self.name(key) for image in store.images()):
+            archives.load(store, self.compressed(key), name=self.name(key))
         return prepare(store, self.name(key), pull="never").path
 
     def megabytes(self, key: str) -> int:

@@ -37,8 +37,7 @@ def rows(bench: Bench) -> list[Row]:
     workflow = bench.home / "scatter.cwl"
     workflow.write_text(_WORKFLOW.format(image=bench.name(SMALL)))
     ours = measure.command([sys.executable, "-m", "dodas", "cwl", "--quiet", *_job(bench, _STEPS)])
-    peer = [sys.executable, "-m", "cwltool", "--udocker", "--parallel", "--quiet"]
-    peer.append(f"--user-space-docker-cmd={bench.udocker}")
+    peer = [sys.executable, "-m", "cwltool", "--udocker", "--parallel", "--quiet"]  # the first on PATH
     few = measure.command([*peer, *_job(bench, _FEW)])
     one = measure.command([*peer, *_job(bench, 1)])
     host = measure.command(

@@ -29,14 +29,13 @@ def rows(bench: Bench) -> list[Row]:
     bench.root(SMALL)
     image = bench.name(SMALL)
     udocker = f"{bench.udocker} -q run --rm --nobanner --volume=$PWD:$PWD --workdir=$PWD {image} /bin/sh -c '"
-    contained = _measure(
-        bench, "ours", _JOBS, ("--executor", "dodas", "--jobs", "100"), f'container: "{image}"'
-    )
+    ours = ("--executor", "dodas", "--jobs", "100")
+    contained = _measure(bench, "ours", _JOBS, ours, container=f'container: "{image}"')
     peer = _scaled(
         _measure(bench, "peer", _FEW, ("--cores", "2"), prefix=udocker, suffix="'"),
         _measure(bench, "peer", 1, ("--cores", "2"), prefix=udocker, suffix="'"),
     )
-    plain = _measure(bench, "plain", _JOBS, ("--executor", "dodas", "--jobs", "100"))
+    plain = _measure(bench, "plain", _JOBS, ours)
     local = _measure(bench, "local", _JOBS, ("--cores", "2"))
     generic = (*_GENERIC, "--seconds-between-status-checks", "1")
     cluster = _scaled(_measure(bench, "generic", _FEW, generic), _measure(bench, "generic", 1, generic))
