@@ -1,0 +1,89 @@
+"""From Snakemake's resources of a job to those of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from dodas.errors import SpecError
+from dodas.step import Resources
+from snakemake_executor_plugin_dodas.releases import expression
+
+MB = 1_000_000  # Snakemake's mem_mb and disk_mb are decimal
+_GPUS = ("gpu", "gpus", "nvidia_gpu")
+# `threads: 0` marks rules that hardly compute; a hundred of them share a core.
+_HARDLY = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """The most that one step can get; ``None`` where the backend sets no limit.
+
+    A rule may ask for more than this machine has, written for a large cluster.  As with Snakemake's local
+    execution it then gets the whole machine.
+    """
+
+    cores: float | None = None
+    memory: int | None = None
+
+
+def allot(job: Any, guesses: Mapping[str, object], ceiling: Ceiling) -> Resources:
+    """Return what the step of ``job`` may use.
+
+    ``mem_mb`` and ``disk_mb`` count if the user set them.  What Snakemake puts there by itself (twice the
+    size of the inputs, at least 1 GB) is a guess, too low for some steps to live with and too high to pack
+    others.
+
+    Args:
+        job: A single job or a group.
+        guesses: See :func:`~snakemake_executor_plugin_dodas.releases.own_guesses`.
+        ceiling: The most that one step can get.
+
+    Raises:
+        SpecError: A resource has a value that makes no sense.
+    """
+    given = job.resources
+    rules = [single.rule for single in (job.jobs if job.is_group() else (job,))]
+
+    def size(name: str) -> int | None:
+        return _size(given.get(name)) if _chosen(rules, name, guesses) else None
+
+    cores = float(job.threads) or _HARDLY
+    memory = size("mem_mb")
+    return Resources(
+        cores=cores if ceiling.cores is None else min(cores, ceiling.cores),
+        memory=memory if memory is None or ceiling.memory is None else min(memory, ceiling.memory),
+        disk=size("disk_mb"),
+        gpus=_gpus(given),
+        walltime=_walltime(given.get("runtime")),
+    )
+
+
+def _chosen(rules: Iterable[Any], name: str, guesses: Mapping[str, object]) -> bool:
+    guess = guesses.get(name)
+    return guess is None or all(expression(rule.resources.get(name)) != guess for rule in rules)
+
+
+def _size(megabytes: Any) -> int | None:
+    # Not a number where it depends on files that a group makes by itself.
+    return int(megabytes * MB) if _is_number(megabytes) and megabytes > 0 else None
+
+
+def _gpus(given: Any) -> int:
+    value = next((given.get(name) for name in _GPUS if given.get(name) is not None), 0)
+    try:
+        return int(value)
+    except ValueError:
+        raise SpecError(
+            f"{value!r} is not a number of GPUs", hint="set the resource gpu to an integer"
+        ) from None
+
+
+def _walltime(minutes: Any) -> timedelta | None:
+    return timedelta(minutes=minutes) if _is_number(minutes) and minutes > 0 else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,89 @@
+"""One run of Snakemake with dodas: what is set up at its start and torn down at its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from snakemake_interface_executor_plugins.settings import DeploymentMethod
+
+from snakemake_executor_plugin_dodas import capture, releases
+from snakemake_executor_plugin_dodas.backends import connect
+from snakemake_executor_plugin_dodas.course import Planner
+from snakemake_executor_plugin_dodas.direct import Director
+from snakemake_executor_plugin_dodas.flights import Flights
+from snakemake_executor_plugin_dodas.reports import Totals
+from snakemake_executor_plugin_dodas.settings import ExecutorSettings
+from snakemake_executor_plugin_dodas.steps import Site, Worker
+from snakemake_executor_plugin_dodas.volumes import parse_volume
+
+
+class Run:
+    """Jobs go in, reports come out at the executor."""
+
+    def __init__(self, planner: Planner, flights: Flights, logs: str) -> None:
+        self._planner = planner
+        self._flights = flights
+        self._logs = logs
+        self._closed = False
+
+    def start(self, jobs: Sequence[Any], *, shared_files: bool) -> None:
+        """Start jobs; see :class:`~snakemake_executor_plugin_dodas.flights.Flights`."""
+        self._flights.start((job, self._planner.course(job, shared_files=shared_files)) for job in jobs)
+
+    def cancel(self) -> None:
+        """Ask all steps to end."""
+        self._flights.cancel()
+
+    def close(self) -> Totals | None:
+        """Return the sums over all steps when the last has ended; ``None`` if that was done before."""
+        if self._closed:
+            return None
+        self._closed = True
+        self._flights.close()
+        # Only those of steps that printed something are left.
+        with suppress(OSError):
+            os.rmdir(self._logs)
+        return self._flights.totals
+
+
+def open_run(executor: Any, *, worker: Worker) -> Run:
+    """Return a run that reports to ``executor``.
+
+    Raises:
+        DodasError: The settings are wrong, or the backend cannot be used here.
+    """
+    workflow, settings = executor.workflow, executor.executor_settings or ExecutorSettings()
+    workdir = os.getcwd()
+    logs = os.path.join(workdir, ".snakemake", "dodas", datetime.now().strftime("%Y-%m-%dT%H%M%S.%f"))
+    volumes = tuple(map(parse_volume, settings.volume))
+    os.makedirs(logs)
+    place = connect(settings, logs=logs, cores=workflow.resource_settings.cores)
+    capture.install()
+    if place.ceiling.cores is not None:
+        _limit_threads(workflow.resource_settings, max(1, int(place.ceiling.cores)))
+    site = Site(
+        workdir=workdir,
+        logs=logs,
+        declared=releases.declared_variables(executor),
+        guesses=releases.own_guesses(workflow),
+        ceiling=place.ceiling,
+        volumes=volumes,
+        network=settings.network == "host",
+    )
+    methods = workflow.deployment_settings.deployment_method
+    director = Director(
+        workflow,
+        keep_scripts=not workflow.execution_settings.cleanup_scripts,
+        conda=DeploymentMethod.CONDA in methods,
+        env_modules=DeploymentMethod.ENV_MODULES in methods,
+    )
+    return Run(Planner(workflow, site, director, worker), Flights(place.backend, executor), logs)
+
+
+def _limit_threads(settings: Any, cores: int) -> None:
+    # `{threads}` must not promise more than there is, as with Snakemake's own local execution.
+    settings.max_threads = min(cores, settings.max_threads or cores)

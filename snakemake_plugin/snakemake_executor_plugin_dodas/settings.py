@@ -1,0 +1,88 @@
+"""What ``snakemake --dodas-…`` accepts, and what Snakemake has to know about the executor.
+
+Snakemake reads the annotations of :class:`ExecutorSettings` at run time: no postponed annotations here, and
+``Optional[X]`` where other modules say ``X | None``.
+"""
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
+
+common_settings = CommonSettings(
+    non_local_exec=True,
+    implies_no_shared_fs=False,
+    job_deploy_sources=False,
+    can_transfer_local_files=True,
+    # Values of `envvars:` may be secrets; they travel in the environment of a step, not in its command.
+    pass_envvar_declarations_to_cmd=False,
+    # True would run `pip install` before every job that is left to a second Snakemake.
+    auto_deploy_default_storage_provider=False,
+)
+
+
+@dataclass
+class ExecutorSettings(ExecutorSettingsBase):
+    """Options of the executor; each becomes ``--dodas-<name>`` and may stand in a profile.
+
+    Attributes:
+        backend: Where steps run.
+        engine: Container engine for rules with ``container:``.
+        cores: Processors that all steps together may use.
+        memory: Memory that all steps together may use.
+        network: Whether steps in containers reach the network.
+        volume: More of this machine for steps in containers.
+        image_pull: When images are fetched.
+    """
+
+    backend: str = field(
+        default="local", metadata={"help": "Where steps run (default: local).", "choices": ["local"]}
+    )
+    engine: str = field(
+        default="auto",
+        metadata={
+            "help": "Container engine for rules with a container directive; `dodas doctor` lists those that "
+            "work here (default: auto, the best of them).",
+            "metavar": "NAME",
+        },
+    )
+    cores: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "Processors that all steps together may use on this machine, and the most threads of one "
+            "(default: all that this process may use).",
+            "metavar": "N",
+        },
+    )
+    memory: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "Memory that all steps together may use on this machine, such as 8GB or 512MiB "
+            "(default: all that this process may use).",
+            "metavar": "SIZE",
+        },
+    )
+    network: str = field(
+        default="host",
+        metadata={
+            "help": "Network of steps in containers: that of the host, or none (default: host).",
+            "choices": ["host", "none"],
+        },
+    )
+    volume: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "More directories or files that steps in containers see. The working directory, inputs "
+            "and outputs are there without asking; others are read-only unless they end in :rw.",
+            "nargs": "+",
+            "metavar": "HOST[:PATH][:ro|:rw]",
+        },
+    )
+    image_pull: str = field(
+        default="missing",
+        metadata={
+            "help": "When to fetch images from their registry: those that are missing, always (to notice "
+            "that a tag moved), or never (default: missing).",
+            "choices": ["missing", "always", "never"],
+        },
+    )

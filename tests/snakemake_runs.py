@@ -1,0 +1,86 @@
+"""Runs the real ``snakemake`` in a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOTS = [str(Path(__file__).parents[1] / root) for root in ("executors", "snakemake_plugin")]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run of Snakemake that is over."""
+
+    code: int
+    said: str
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A directory with a workflow in it."""
+
+    path: Path
+    env: dict[str, str]
+
+    def write(self, name: str, text: str) -> Path:
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        return target
+
+    def read(self, name: str) -> str:
+        return (self.path / name).read_text()
+
+    def command(self, *arguments: str, executor: str = "dodas") -> list[str]:
+        where = ["--cores", "2"] if executor == "local" else ["--executor", executor, "--jobs", "20"]
+        return [sys.executable, "-m", "snakemake", *where, "--nocolor", *arguments]
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.path,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, executor: str = "dodas") -> Done:
+        done = subprocess.run(
+            self.command(*arguments, executor=executor),
+            cwd=self.path,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout)
+
+    def files(self) -> dict[str, bytes]:
+        """Return what is there besides Snakemake's own records."""
+        return {
+            str(path.relative_to(self.path)): path.read_bytes()
+            for path in self.path.rglob("*")
+            if path.is_file() and path.relative_to(self.path).parts[0] != ".snakemake"
+        }
+
+    def logs(self) -> list[Path]:
+        return sorted(path for path in (self.path / ".snakemake/dodas").rglob("*") if path.is_file())
+
+
+def make_workflow(path: Path) -> Workflow:
+    path.mkdir()
+    bin_directory = os.path.dirname(sys.executable)
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(ROOTS),
+        "PATH": bin_directory + os.pathsep + os.environ["PATH"],
+        "XDG_CACHE_HOME": str(path.parent / "cache"),
+    }
+    return Workflow(path, env)
