@@ -21,6 +21,7 @@ from dodas.step import Failure, Result, Step
 from dodas.worker.client import Began, News, Worker
 
 _log = logging.getLogger(__name__)
+_FAILED = "dodas failed; see its log"
 
 
 class Loop:
@@ -66,7 +67,10 @@ class Loop:
 
     def submit(self, steps: Sequence[Step]) -> None:
         """Take steps that have been found good.  From any thread, as the next two."""
-        self._mailbox.post(lambda: self._take(steps))
+        if not self._mailbox.post(lambda: self._take(steps)):
+            for step in steps:
+                result = results.never_started(step, Failure.LOST, _FAILED)
+                self._emit(Finished(step=step.id, time=time.time(), result=result))
 
     def cancel(self, steps: Collection[str]) -> None:
         """Ask for steps to end."""
@@ -85,14 +89,16 @@ class Loop:
         except Exception:
             _log.exception("the local backend failed; its steps are lost")
         finally:
-            self._mailbox.close()
+            self._closing = True
+            for call in self._mailbox.close():  # came while the last turn was made
+                call()
             try:
                 self._images.close()
                 self._launcher.close()
             finally:
                 self._selector.close()
                 for job in tuple(self._jobs.values()):
-                    self._finish(job, Failure.LOST, "dodas failed; see its log")
+                    self._finish(job, Failure.LOST, _FAILED)
 
     def _turn(self) -> None:
         self._selector.select(self._memory.wait())

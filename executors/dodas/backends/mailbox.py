@@ -19,13 +19,15 @@ class Mailbox:
         """Return the descriptor."""
         return self._flag
 
-    def post(self, call: Callable[[], None]) -> None:
-        """Add a call; nothing happens once the box is closed."""
+    def post(self, call: Callable[[], None]) -> bool:
+        """Add a call; return whether it will be made, which it will not once the box is closed."""
         with self._mutex:
-            if self._flag >= 0:
-                self._calls.append(call)
-                if len(self._calls) == 1:
-                    os.eventfd_write(self._flag, 1)
+            if self._flag < 0:
+                return False
+            self._calls.append(call)
+            if len(self._calls) == 1:
+                os.eventfd_write(self._flag, 1)
+            return True
 
     def calls(self) -> Iterator[Callable[[], None]]:
         """Take what is there."""
@@ -35,9 +37,11 @@ class Mailbox:
                 os.eventfd_read(self._flag)
         yield from calls
 
-    def close(self) -> None:
-        """Take no more.  May be repeated."""
+    def close(self) -> list[Callable[[], None]]:
+        """Take no more, and return the calls that were taken and not yet made.  May be repeated."""
         with self._mutex:
             if self._flag >= 0:
                 os.close(self._flag)
                 self._flag = -1
+            calls, self._calls = self._calls, []
+            return calls
