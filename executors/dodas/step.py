@@ -278,8 +278,6 @@ def _step(plain: dict[str, Any]) -> Step:
         mounts=tuple(Mount(**item) for item in plain.pop("mounts", ())),
         inputs=tuple(Input(**item) for item in plain.pop("inputs", ())),
         outputs=tuple(Output(**item) for item in plain.pop("outputs", ())),
-        resources=Resources(
-            **resources, walltime=None if walltime is None else timedelta(seconds=walltime)
-        ),
+        resources=Resources(**resources, walltime=None if walltime is None else timedelta(seconds=walltime)),
         **plain,
     )

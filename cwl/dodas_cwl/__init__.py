@@ -1,0 +1,20 @@
+"""CWL workflows on dodas: cwltool evaluates, a dodas backend runs the steps.
+
+================= =======================================================================================
+``command``       ``dodas cwl``: one run from its arguments to its exit status
+``options``       the command line: cwltool's own options and a few of dodas
+``executor``      the one evaluating thread: takes jobs, hands over steps, reacts to what ended
+``flights``       steps under way, handed to the backend in batches; knows nothing of CWL
+``tools``         makes cwltool's tools hand out jobs of dodas
+``jobs``          a job as a :class:`~dodas.step.Step`, a :class:`~dodas.step.Result` as its outputs
+``hostjobs``      what is particular to a step on the host
+``containerjobs`` what is particular to a step in a container
+``mounts``        what a container step sees of this machine
+``links``         symbolic links that a container left among its outputs
+``images``        a ``DockerRequirement`` as the name of an image in the store
+``places``        temporary directories of a run, gone with it
+``logs``          what cwltool says, beside the display
+``translate``     units and verdicts, pure
+``reference``     everything that is taken from cwltool, in one list
+================= =======================================================================================
+"""

@@ -1,0 +1,158 @@
+"""The one evaluating thread: takes jobs from cwltool, hands over steps, reacts to what ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from dodas.backend import Backend, Finished
+from dodas.cli.progress import Show
+from dodas.errors import DodasError
+from dodas.step import Failure, Result
+from dodas_cwl import translate
+from dodas_cwl.flights import Flights
+from dodas_cwl.jobs import StepJob
+from dodas_cwl.reference import (
+    JobExecutor,
+    Process,
+    RuntimeContext,
+    UnsupportedRequirement,
+    WorkflowException,
+    WorkflowJob,
+    log,
+)
+
+
+class SubmittingExecutor(JobExecutor):
+    """Evaluates a workflow while a backend runs its steps.
+
+    Nothing blocks but the wait for the next event, and only when there is nothing left to evaluate.
+
+    Args:
+        open_backend: Makes the backend, which lives as long as the steps of one workflow.
+        open_display: Makes what is shown of the events.
+        check_image: Raises UnsupportedRequirement for a DockerRequirement that can never be met.
+    """
+
+    def __init__(
+        self,
+        open_backend: Callable[[], AbstractContextManager[Backend]],
+        open_display: Callable[[], AbstractContextManager[Show]],
+        check_image: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        super().__init__()
+        self._open_backend = open_backend
+        self._open_display = open_display
+        self._check_image = check_image
+        self._numbers = count(1)
+        self._jobs: dict[str, StepJob] = {}
+        self._stopping = False
+        self.kept: list[str] = []
+
+    def execute(self, process: Process, job_order_object: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run the workflow; return its output object and status."""
+        return super().execute(process, translate.plain(job_order_object), *args, **kwargs)
+
+    def run_jobs(
+        self,
+        process: Process,
+        job_order_object: Any,
+        logger: Any,
+        runtime_context: RuntimeContext,
+    ) -> None:
+        """Evaluate until there is nothing left to evaluate and nothing under way."""
+        if runtime_context.use_container:
+            process.visit(self._check_images)
+        if runtime_context.validate_only:
+            _validate(process, job_order_object, self.output_callback, runtime_context)
+            return
+        lock = runtime_context.workflow_eval_lock
+        assert lock is not None  # noqa: S101 - JobExecutor.execute makes it
+        try:
+            with lock, self._open_display() as self._show, self._open_backend() as backend:
+                self._flights = Flights(backend)
+                self._evaluate(process, job_order_object, runtime_context)
+        except DodasError as error:
+            # cwltool turns its own errors into a message and a status; anything else would end in a trace.
+            raise WorkflowException(f"{error}\n{error.hint}".rstrip()) from error
+
+    def _check_images(self, document: Any) -> None:
+        for field in ("requirements", "hints"):
+            for item in document.get(field, ()):
+                if item.get("class") == "DockerRequirement":
+                    self._check_image(item)
+
+    def _evaluate(self, process: Process, order: Any, rc: RuntimeContext) -> None:
+        for job in process.job(order, self.output_callback, rc):
+            if isinstance(job, StepJob):
+                self._take(job, rc)
+            elif job is not None:
+                job.run(rc)
+            elif self._flights:
+                self._follow(rc, wait=True)
+            else:
+                if not self._stopping:
+                    log.error("the workflow cannot go on: its remaining steps wait for each other")
+                break
+        while self._flights:
+            self._follow(rc, wait=True)
+
+    def _take(self, job: StepJob, rc: RuntimeContext) -> None:
+        job.builder = rc.builder or job.builder
+        self.output_dirs.add(job.outdir)
+        if self._stopping:
+            job.give(None, translate.PERMANENT)
+            return
+        key = translate.step_id(next(self._numbers), job.name)
+        try:
+            step = job.step(key, rc)
+        except UnsupportedRequirement:
+            raise
+        except Exception as error:  # this job's failure, of which the workflow must hear
+            log.error("[job %s] cannot be started: %s", job.name, error, exc_info=rc.debug)
+            job.give(None, translate.PERMANENT)
+            self._stop_on_error(rc)
+            return
+        self._jobs[key] = job
+        self._show.expect(step)
+        self._flights.add(step)
+        self._follow(rc, wait=False)
+
+    def _follow(self, rc: RuntimeContext, *, wait: bool) -> None:
+        # A list: what follows may ask the backend to cancel, which is not for the middle of its answer.
+        for event in list(self._flights.events(wait=wait)):
+            if isinstance(event, Finished):
+                job = self._jobs.pop(event.step)
+                self._show(replace(event, result=self._settle(job, event.result, rc)))
+            else:
+                self._show(event)
+
+    def _settle(self, job: StepJob, result: Result, rc: RuntimeContext) -> Result:
+        status = job.finish(result, rc)
+        if status == translate.SUCCESS:
+            return replace(result, failure=None, reason="")
+        self._stop_on_error(rc)
+        if job.kept:
+            self.output_dirs.discard(job.outdir)
+            self.kept.append(job.outdir)
+        return replace(
+            result,
+            failure=result.failure or Failure.TOOL,
+            reason=result.reason or job.problem,
+            scratch=job.outdir if job.kept else None,
+        )
+
+    def _stop_on_error(self, rc: RuntimeContext) -> None:
+        if rc.on_error == "stop" and not self._stopping:
+            self._stopping = True
+            self._flights.cancel()
+
+
+def _validate(process: Process, order: Any, callback: Any, rc: RuntimeContext) -> None:
+    # As SingleJobExecutor: the first job exists only if document and inputs agree.
+    job = next((job for job in process.job(order, callback, rc) if job is not None), None)
+    name = job.tool.lc.filename if isinstance(job, WorkflowJob) else getattr(job, "name", str(job))
+    print(f"{name} is valid CWL. No errors detected in the inputs.", file=rc.validate_stdout)

@@ -1,0 +1,195 @@
+"""One cwltool job as a step, and one result as its outputs.
+
+cwltool's ``JobBase._execute`` stages, runs, waits and collects in one go.  Here it is cut in two:
+:meth:`StepJob.step` does what comes before the command, :meth:`StepJob.finish` what comes after.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from dodas.containers.removal import remove_tree
+from dodas.step import Mount, Resources, Result, Step
+from dodas_cwl import translate
+from dodas_cwl.images import Images
+from dodas_cwl.reference import (
+    JobBase,
+    RuntimeContext,
+    WorkflowException,
+    bytes2str_in_dicts,
+    log,
+    relink_initialworkdir,
+)
+
+
+class StepJob(JobBase):
+    """What steps on the host and in containers have in common."""
+
+    def __init__(self, *args: Any, ports: tuple[str, ...], images: Images) -> None:
+        super().__init__(*args)
+        self.ports = ports
+        self.images = images
+        self.kept = False  # whether outdir and tmpdir stay for inspection
+        self.problem = ""  # why the job failed although its command did not
+        self._secret_files: list[str] = []
+
+    def run(self, runtimeContext: RuntimeContext, tmpdir_lock: Any = None) -> None:  # noqa: N803 - cwltool's
+        """Refuse: a job of dodas is submitted, never run."""
+        raise RuntimeError(f"{self.name} runs on a backend only")
+
+    def step(self, key: str, rc: RuntimeContext) -> Step:
+        """Stage what the tool expects and return what has to be run.
+
+        Raises:
+            WorkflowException: An input is missing, or two want the same place.
+            UnsupportedRequirement: The container cannot be had this way.
+        """
+        os.makedirs(self.tmpdir, exist_ok=True)
+        self._setup(rc)
+        self._note_secret_files(rc)
+        mounts = self.stage(rc)
+        words, environment = _revealed(rc, [self.command(rc), dict(self.environment)])
+        return Step(
+            id=key,
+            name=self.name,
+            argv=tuple(words),
+            env=tuple(environment.items()),
+            image=self.image(),
+            cwd=self.builder.outdir,
+            mounts=mounts,
+            stdin=self._stdin(),
+            stdout=self._stream(self.stdout),
+            stderr=self._stream(self.stderr),
+            resources=self._resources(rc),
+            network=self.network(),
+            entrypoint=True,
+        )
+
+    def finish(self, result: Result, rc: RuntimeContext) -> str:
+        """Collect the outputs, tell the workflow, clean up; return the process status."""
+        status, outputs = self._judge(result, rc)
+        self._remove_secret_files()
+        self.kept = status != translate.SUCCESS and translate.worth_a_look(result)
+        if rc.rm_tmpdir:
+            self._clean()
+        self.give(outputs, status)
+        return status
+
+    def give(self, outputs: Mapping[str, Any] | None, status: str) -> None:
+        """Tell the workflow, once, how the job ended; ``None`` for no outputs at all."""
+        callback, self.output_callback = self.output_callback, None
+        if callback is not None:
+            callback(dict.fromkeys(self.ports) if outputs is None else dict(outputs), status)
+
+    @abstractmethod
+    def stage(self, rc: RuntimeContext) -> tuple[Mount, ...]:
+        """Put inputs where the tool will look for them."""
+
+    @abstractmethod
+    def command(self, rc: RuntimeContext) -> list[str]:
+        """Return the words of the command."""
+
+    @abstractmethod
+    def image(self) -> str | None:
+        """Return the name of the image to run in."""
+
+    @abstractmethod
+    def network(self) -> bool:
+        """Return whether the tool may reach the network."""
+
+    def _setup(self, runtimeContext: RuntimeContext) -> None:  # noqa: N803 - cwltool's
+        # As in JobBase, without its search for GPUs: this is not where the step will run.
+        os.makedirs(self.outdir, exist_ok=True)
+        for place in self.pathmapper:
+            if place.type == "File" and place.staged and not os.path.isfile(place.resolved):
+                raise WorkflowException(f"input file {place.resolved} is not there, or is not a regular file")
+        if "listing" in self.generatefiles:
+            context = runtimeContext.copy()
+            context.outdir = self.outdir
+            self.generatemapper = self.make_path_mapper(
+                self.generatefiles["listing"], self.builder.outdir, context, False
+            )
+        self.base_path_logs = runtimeContext.set_log_dir(self.outdir, runtimeContext.log_dir, self.name)
+
+    def _resources(self, rc: RuntimeContext) -> Resources:
+        asked, _ = self.builder.get_requirement("ResourceRequirement")
+        return translate.resources(
+            self.builder.resources,
+            frozenset(asked or ()),
+            seconds=self.timelimit,
+            limit_memory=rc.strict_memory_limit,
+        )
+
+    def _judge(self, result: Result, rc: RuntimeContext) -> tuple[str, Mapping[str, Any] | None]:
+        code = translate.tool_code(result)
+        if code is None:
+            return translate.PERMANENT, None
+        status = translate.status(code, self.successCodes, self.temporaryFailCodes, self.permanentFailCodes)
+        if status != translate.SUCCESS:
+            # What a failed tool left stays where it is, for somebody to look at.
+            self.problem = f"exit status {code} means {status} to this tool"
+            return status, None
+        try:
+            return status, self._collect(code, rc)
+        except Exception as error:  # whatever it was, the workflow must hear of this job
+            log.error("[job %s] %s", self.name, error, exc_info=rc.debug)
+            self.problem = "its outputs are not what the tool describes"
+            return translate.PERMANENT, None
+
+    def _stdin(self) -> str | None:
+        if self.stdin is None:
+            return None
+        source = self.pathmapper.reversemap(self.stdin)
+        if source is None:
+            raise WorkflowException(f"standard input {self.stdin} is none of the inputs")
+        return source[1]
+
+    def _stream(self, name: str | None) -> str | None:
+        if name is None:
+            return None
+        path = os.path.join(self.base_path_logs, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return path
+
+    def _collect(self, code: int, rc: RuntimeContext) -> Mapping[str, Any]:
+        if self.generatemapper is not None:
+            relink_initialworkdir(
+                self.generatemapper, self.outdir, self.builder.outdir, inplace_update=self.inplace_update
+            )
+        rc.log_dir_handler(
+            self.outdir, self.base_path_logs, self._stream(self.stdout), self._stream(self.stderr)
+        )
+        outputs: Any = bytes2str_in_dicts(self.collect_outputs(self.outdir, code))
+        return dict(outputs)
+
+    def _note_secret_files(self, rc: RuntimeContext) -> None:
+        # Staging replaces the placeholder by the path of the file, so this is the last moment to look.
+        if self.generatemapper is None or rc.secret_store is None:
+            return
+        inside = self.builder.outdir + "/"
+        for place in self.generatemapper:
+            if (place.type or "").startswith("Create") and rc.secret_store.has_secret(place.resolved):
+                target = place.target
+                if target.startswith(inside):
+                    target = os.path.join(self.outdir, target[len(inside) :])
+                self._secret_files.append(target)
+
+    def _remove_secret_files(self) -> None:
+        for path in self._secret_files:
+            with suppress(FileNotFoundError):
+                os.remove(path)
+
+    def _clean(self) -> None:
+        if self.stagedir is not None:
+            remove_tree(self.stagedir)
+        if not self.kept:
+            remove_tree(self.tmpdir)
+
+
+def _revealed(rc: RuntimeContext, value: Any) -> Any:
+    # Secrets are placeholders everywhere else, so no log and no record of cwltool can hold them.
+    return value if rc.secret_store is None else rc.secret_store.retrieve(value)

@@ -1,0 +1,94 @@
+"""Symbolic links that a container left among its outputs.
+
+A link says where to look, and inside the container that was another place.  Followed on the host it could
+hand out any file of the user, or the wrong one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from dodas.step import Mount
+
+_LONGEST_CHAIN = 40  # as Linux, path_resolution(7)
+
+
+def settle(outdir: str, mounts: Sequence[Mount]) -> list[str]:
+    """Make links below ``outdir`` mean on the host what they meant in the container.
+
+    Those to outputs become relative, those to inputs lead to the input on the host, all others are removed;
+    also those to a directory they are in, which who lists or copies outputs would follow for ever.
+
+    Args:
+        outdir: Output directory on the host, the source of one of ``mounts``.
+        mounts: What a link may lead to.
+
+    Returns:
+        What was removed, as ``name -> where it led``.
+    """
+    view = _View(mounts)
+    outer = os.path.realpath(outdir)
+    inner = next(mount.target for mount in mounts if mount.source == outer)
+    removed = []
+    for link in _links(outer):
+        end = view.resolve(inner + link[len(outer) :])
+        real = None if end is None else view.host(end)
+        if real is None or (link + "/").startswith(real + "/"):
+            removed.append(f"{os.path.relpath(link, outer)} -> {os.readlink(link)}")
+            os.unlink(link)
+        elif os.path.realpath(link) != os.path.realpath(real):
+            os.unlink(link)
+            os.symlink(_text(real, link, outer), link)
+    return removed
+
+
+class _View:
+    """The file system of a container, as far as it is made of mounts."""
+
+    def __init__(self, mounts: Sequence[Mount]) -> None:
+        # The last of two on the same place is the one that is seen, the deeper one hides what is below it.
+        self._mounts = sorted(reversed(mounts), key=lambda mount: -len(mount.target))
+
+    def host(self, path: str) -> str | None:
+        """Return where a path without links is on the host; ``None`` if in no mount."""
+        for mount in self._mounts:
+            if path == mount.target:
+                return mount.source
+            if path.startswith(mount.target + "/"):
+                return mount.source + path[len(mount.target) :]
+        return None
+
+    def resolve(self, path: str) -> str | None:
+        """Return the path that all links lead to; ``None`` if they never end."""
+        parts, done, hops = deque(path.split("/")), "", 0
+        while parts:
+            part = parts.popleft()
+            if part == "..":
+                done = done.rpartition("/")[0]
+            elif part not in ("", "."):
+                place = self.host(f"{done}/{part}")
+                if place is None or not os.path.islink(place):
+                    done = f"{done}/{part}"
+                    continue
+                hops += 1
+                if hops > _LONGEST_CHAIN:
+                    return None
+                text = os.readlink(place)
+                done = "" if text.startswith("/") else done
+                parts.extendleft(reversed(text.split("/")))
+        return done or "/"
+
+
+def _links(directory: str) -> Iterator[str]:
+    for entry in list(os.scandir(directory)):
+        if entry.is_symlink():
+            yield entry.path
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _links(entry.path)
+
+
+def _text(real: str, link: str, outer: str) -> str:
+    inside = real == outer or real.startswith(outer + "/")
+    return os.path.relpath(real, os.path.dirname(link)) if inside else real

@@ -1,0 +1,126 @@
+"""The command line of ``dodas cwl``: cwltool's own, without what dodas does by itself, and a few more."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from dodas.cli.sizes import parse_size
+from dodas.errors import SpecError
+from dodas_cwl.reference import arg_parser
+
+_DESCRIPTION = """\
+Run a CWL workflow, every step in a container, without Docker and without root.
+
+The options are those of cwltool.  The output object goes to standard output, all else to standard error.
+Inputs come from a file of YAML or JSON, or from options of the workflow itself:
+`dodas cwl WORKFLOW --help` lists them.
+"""
+
+_EPILOG = """\
+CWLTOOL_OPTIONS holds further options, separated by spaces.  The memory that a tool asks for is reserved, not
+limited, unless --strict-memory-limit is given.  A tool without NetworkAccess gets no network where the engine
+can take it away.  Temporary files and logs of failed steps are kept, their paths are shown.
+
+exit status: 0 all went well, 1 not, 2 wrong command line, 33 the workflow needs what is not supported here,
+130 after Ctrl-C, 143 after SIGTERM.
+"""
+
+# What dodas does by itself or what has no meaning for it.  Accepted, so that a command line made for cwltool
+# still works, but not shown.
+_HIDDEN = frozenset(
+    (
+        "parallel",
+        "parallel_max",
+        "user_space_docker_cmd",
+        "no_read_only",
+        "no_match_user",
+        "rm_container",
+        "cidfile_dir",
+        "cidfile_prefix",
+        "custom_net",
+        "strict_cpu_limit",
+        "record_container_id",
+        "relax_path_checks",
+        "generate_help_preview",
+        "host_provenance",
+        "user_provenance",
+        "orcid",
+        "cwl_full_name",
+    )
+)
+
+# option's destination -> why it is refused, and what to do instead
+_REFUSED = {
+    "singularity": ("steps run in dodas' own containers", "leave --singularity out"),
+    "podman": ("steps run in dodas' own containers", "leave --podman out"),
+    "image_base_path": ("steps run in dodas' own containers", "leave --singularity-sandbox-path out"),
+    "cachedir": ("results are not cached yet", "leave --cachedir out"),
+    "provenance": ("provenance is not recorded yet", "leave --provenance out, or use cwltool for this run"),
+    "beta_dependency_resolvers_configuration": ("software comes from containers", "name an image instead"),
+    "beta_dependencies_directory": ("software comes from containers", "name an image instead"),
+    "beta_use_biocontainers": ("software comes from containers", "use --default-container"),
+    "beta_conda_dependencies": ("software comes from containers", "name an image instead"),
+}
+
+
+def parse(words: Sequence[str], environ: Mapping[str, str]) -> argparse.Namespace:
+    """Return the options, those of ``CWLTOOL_OPTIONS`` first.
+
+    Raises:
+        SpecError: An option asks for something that dodas does not do.
+    """
+    parser = _parser()
+    args = parser.parse_args([*environ.get("CWLTOOL_OPTIONS", "").split(), *words])
+    for name, (problem, hint) in _REFUSED.items():
+        if getattr(args, name) != parser.get_default(name):
+            raise SpecError(problem, hint=hint)
+    if args.workflow is None and not os.path.isfile("CWLFile") and not _needs_no_document(args):
+        parser.error("no workflow was named, and there is no file called CWLFile here")
+    args.cores = args.cores or args.parallel_max or None
+    # Any name of a file is safe here; nothing passes through a shell.
+    args.relax_path_checks = True
+    args.user_space_docker_cmd = None
+    args.silent = args.quiet or args.no_warnings
+    # cwltool tells each step's story at level INFO, which the progress display tells better.
+    args.quiet = args.quiet or not (args.verbose or args.debug or args.no_warnings)
+    args.enable_color = args.enable_color and sys.stderr.isatty()
+    return args
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = arg_parser()
+    parser.prog = "dodas cwl"
+    parser.usage = "%(prog)s [OPTION]... WORKFLOW [INPUTS_FILE | --INPUT VALUE...]"
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    for action in parser._actions:
+        if action.dest in _HIDDEN or action.dest in _REFUSED:
+            action.help = argparse.SUPPRESS
+    group = parser.add_argument_group("where and how steps run")
+    group.add_argument("--backend", default="local", metavar="NAME", help="where steps run (default: local)")
+    group.add_argument(
+        "--engine", default="", metavar="NAME", help="container engine (default: DODAS_ENGINE, else the best)"
+    )
+    group.add_argument("--cores", type=_positive, metavar="N", help="processors to use (default: all)")
+    group.add_argument(
+        "--memory", type=parse_size, metavar="SIZE", help="memory to use, such as 8G (default: all)"
+    )
+    group.add_argument("--gpus", type=int, metavar="N", help="GPUs to use (default: all)")
+    group.add_argument(
+        "--logs", metavar="DIR", help="keep the logs of all steps here, not only of failed ones"
+    )
+    return parser
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+def _needs_no_document(args: argparse.Namespace) -> bool:
+    return bool(args.version or args.print_supported_versions)
