@@ -43,7 +43,8 @@ def resources(
 
     return Resources(
         cores=float(granted["cores"]),
-        memory=math.ceil(granted["ram"] * MIB) if limit_memory else None,
+        memory=math.ceil(granted["ram"] * MIB) if limit_memory else size("ram", "ram"),
+        memory_is_limit=limit_memory,
         disk=size("outdirSize", "outdir"),
         scratch=size("tmpdirSize", "tmpdir"),
         gpus=math.ceil(granted.get("cudaDeviceCount", 0)),

@@ -28,7 +28,8 @@ class Resources:
 
     Attributes:
         cores: Processors; a fraction shares one.
-        memory: Bytes for the whole process tree; ``None`` sets no limit.
+        memory: Bytes set aside for the whole process tree; ``None`` when not known.
+        memory_is_limit: Whether a step that uses more than ``memory`` is ended.
         disk: Bytes for inputs and outputs; ``None`` when not known.
         scratch: Bytes of temporary space; ``None`` when not known.
         gpus: Whole GPUs.
@@ -37,6 +38,7 @@ class Resources:
 
     cores: float = 1.0
     memory: int | None = None
+    memory_is_limit: bool = True
     disk: int | None = None
     scratch: int | None = None
     gpus: int = 0

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,13 @@ def test_how_commands_end(make: Make, run: Run) -> None:
     assert results["bad"].reason == "exit status 3"
     assert "SIGSEGV" in results["killed"].reason
     assert "'no-such-command'" in results["absent"].reason
+
+
+def test_memory_that_is_only_set_aside_ends_nobody(make: Make, run: Run) -> None:
+    aside = hog("aside", "own", 60, 1, "0.5", 16)
+    aside = replace(aside, resources=Resources(memory=16 * MIB, memory_is_limit=False))
+    result = run(make(), [aside]).results["aside"]
+    assert result.ok, result.reason
 
 
 def test_streams_go_where_the_step_says(make: Make, run: Run, tmp_path: Path) -> None:

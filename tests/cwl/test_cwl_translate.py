@@ -30,6 +30,12 @@ def test_mebibytes_and_seconds_are_converted_and_rounded_up() -> None:
     assert (found.gpus, found.walltime) == (2, timedelta(seconds=90))
 
 
+def test_memory_is_set_aside_and_a_limit_only_on_request() -> None:
+    found = translate.resources(GRANTED, ("ramMin",), seconds=None, limit_memory=False)
+    assert (found.memory, found.memory_is_limit) == (int(254.9 * MIB) + 1, False)
+    assert translate.resources(GRANTED, (), seconds=None, limit_memory=True).memory_is_limit
+
+
 def test_a_time_limit_of_zero_is_none() -> None:
     assert translate.resources(GRANTED, (), seconds=0, limit_memory=False).walltime is None
 

@@ -175,7 +175,8 @@ class Loop:
         if job is None:
             return
         if isinstance(news, Began):
-            limit = job.step.resources.memory
+            asked = job.step.resources
+            limit = asked.memory if asked.memory_is_limit else None
             self._memory.add(news.key, news.pid, depth=job.depth(), limit=limit)
             self._began(job, news.pid)
         else:
