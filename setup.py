@@ -17,7 +17,7 @@ PACKAGES = {n: f"{r}/{n.replace('.', '/')}" for r in ROOTS for n in find_package
 class EditableRoots(editable_wheel):
     """An editable install that is one ``.pth`` file with the three roots."""
 
-    def _select_strategy(self, name, tag, build_lib):  # noqa: ANN001, ANN202, ARG002
+    def _select_strategy(self, name, tag, build_lib):
         return _StaticPth(self.distribution, name, [Path(self.project_dir, r) for r in ROOTS])
 
 

@@ -1,0 +1,56 @@
+# The whole project from a clean clone: `make demo`, `make test`.  Needs Python, git and make; no root.
+# PYTHON=python3.12 chooses another Python, ARGS="-k name -x" goes to pytest.
+
+PYTHON ?= python3
+VENV   ?= .venv
+ARGS   ?=
+
+# Every command of the project runs with the environment and the programs that `make setup` brought.
+WITH := . $(VENV)/env.sh &&
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup programs proot demo test test-pythons check format bench dist clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.installed programs proot ## Make .venv with dodas in it, and bring what demo and tests use.
+
+$(VENV)/.installed: pyproject.toml setup.py tools/make_venv.py
+	@$(PYTHON) tools/make_venv.py $(VENV)
+	@touch $@
+
+programs: $(VENV)/.installed
+	@$(VENV)/bin/python tools/programs.py $(VENV)/env.sh
+
+proot: programs ## Build the PRoot that is right, unless it is there.
+	@$(WITH) python tools/make_proot.py || echo "The engines that use PRoot are off; the rest works."
+
+demo: setup ## Run a real pipeline from CWL and from Snakemake, and compare the results.
+	@$(WITH) python workflows/demo.py
+
+test: setup ## Run all tests; a program that could be had but is missing is a failure.
+	@$(WITH) DODAS_TEST_STRICT=1 python -m pytest $(ARGS)
+
+test-pythons: programs ## Run the quick tests on every Python from 3.10 to 3.14 that is found.
+	@$(WITH) python tools/every_python.py $(ARGS)
+
+check: $(VENV)/.installed ## Style and types; changes nothing.
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.installed ## Format the code.
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
+bench: setup ## Compare with peers; the numbers go to benchmarks/.
+	@$(WITH) python -m benchmarks.local $(ARGS)
+
+dist: $(VENV)/.installed ## Make the sdist, and the wheel from it, in dist/.
+	$(VENV)/bin/python -m build
+
+clean: ## Remove what was made in the checkout; what is in the user's cache stays.
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
