@@ -10,6 +10,7 @@ from contextlib import suppress
 # Below half of PATH_MAX the names in a directory are still in reach.
 _FAR = 2000
 
+Entries = list[tuple[bytes, bool]]
 Keep = Callable[[bytes], bool]
 
 
@@ -27,17 +28,19 @@ def remove_tree(path: str) -> int:
 
 
 def throw_away(path: str, trash: str) -> int:
-    """Remove ``path`` so that nobody ever sees a part of it; return the bytes of disk that it took.
+    """Remove ``path`` so that nobody ever sees a part of it; return the bytes of disk that it took."""
+    return remove_tree(set_aside(path, trash))
 
-    It is renamed into the directory ``trash`` of the same disk first, where a later collection finds what a
-    killed one has left.
+
+def set_aside(path: str, trash: str) -> str:
+    """Rename ``path`` into the directory ``trash`` of the same disk; return what it is called there.
+
+    There a later collection finds it if nobody lives to remove it.  Absent is fine.
     """
-    gone = os.path.join(trash, f"{os.path.basename(path)}.{os.urandom(8).hex()}")
-    try:
-        os.rename(path, gone)
-    except FileNotFoundError:
-        return 0
-    return remove_tree(gone)
+    aside = os.path.join(trash, f"{os.path.basename(path)}.{os.urandom(8).hex()}")
+    with suppress(FileNotFoundError):
+        os.rename(path, aside)
+    return aside
 
 
 def remove_at(root: int, path: bytes, keep: Keep | None = None) -> int:
@@ -49,36 +52,43 @@ def remove_at(root: int, path: bytes, keep: Keep | None = None) -> int:
         keep: Says which paths below, in the same form, must stay; directories that hold one stay too.
     """
     freed = 0
-    pending = [(path, False)]
+    directories: list[bytes] = []  # to be removed when they are empty, the deepest last
+    pending = [path]
     while pending:
-        here, emptied = pending.pop()
-        names = None if emptied else _entries(root, here)
-        if names is None:
-            if keep is None or not keep(here):
-                freed += _remove_one(root, here, is_directory=emptied)
+        here = pending.pop()
+        entries = _entries(root, here)
+        if entries is None:
+            freed += _remove_file(root, here, keep)
             continue
-        pending.append((here, True))
+        directories.append(here)
         if len(here) > _FAR:
-            freed += _remove_far(root, here, names, keep)
-        else:
-            pending.extend((here + b"/" + name, False) for name in names)
+            freed += _remove_far(root, here, entries, keep)
+            continue
+        for name, is_directory in entries:
+            below = here + b"/" + name
+            if is_directory:
+                pending.append(below)
+            else:
+                freed += _remove_file(root, below, keep)
+    for here in reversed(directories):
+        if keep is None or not keep(here):
+            with suppress(OSError):  # it is not empty if it holds something to keep
+                os.rmdir(here, dir_fd=root)
     return freed
 
 
-def _remove_far(root: int, path: bytes, names: list[bytes], keep: Keep | None) -> int:
+def _remove_far(root: int, path: bytes, entries: Entries, keep: Keep | None) -> int:
     """Empty a directory whose content has paths too long for a system call."""
     fd = _open_directory(root, path)
     try:
         nearer = keep and (lambda below: keep(path + b"/" + below))
-        return sum(remove_at(fd, name, nearer) for name in names)
+        return sum(remove_at(fd, name, nearer) for name, _ in entries)
     finally:
         os.close(fd)
 
 
-def _remove_one(root: int, path: bytes, *, is_directory: bool) -> int:
-    if is_directory:
-        with suppress(OSError):  # it is not empty if it holds something to keep
-            os.rmdir(path, dir_fd=root)
+def _remove_file(root: int, path: bytes, keep: Keep | None) -> int:
+    if keep is not None and keep(path):
         return 0
     with suppress(FileNotFoundError):
         size = os.stat(path, dir_fd=root, follow_symlinks=False).st_blocks * 512
@@ -87,8 +97,8 @@ def _remove_one(root: int, path: bytes, *, is_directory: bool) -> int:
     return 0
 
 
-def _entries(root: int, path: bytes) -> list[bytes] | None:
-    """Return the names in a directory that was made accessible; ``None`` when it is none."""
+def _entries(root: int, path: bytes) -> Entries | None:
+    """Return what is in a directory, which is made accessible; ``None`` when it is none."""
     try:
         fd = _open_directory(root, path)
     except OSError as error:
@@ -98,7 +108,8 @@ def _entries(root: int, path: bytes) -> list[bytes] | None:
     try:
         if os.fstat(fd).st_mode & 0o700 != 0o700:
             os.fchmod(fd, 0o700)
-        return [os.fsencode(name) for name in os.listdir(fd)]
+        with os.scandir(fd) as found:
+            return [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in found]
     finally:
         os.close(fd)
 

@@ -50,5 +50,8 @@ class Engine(Protocol):
                 an exit status.
         """
 
+    def exit_code(self, launch: Launch, code: int) -> int:
+        """Return the exit status of the command, given that of the engine's process (128 + n for signal n)."""
+
     def clean(self, launch: Launch) -> None:
         """Undo what lives longer than the processes (FUSE mounts), in the supervisor, after the end."""

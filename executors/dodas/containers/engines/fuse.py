@@ -67,6 +67,10 @@ class Fuse:
         """Become PRoot in the mounted root."""
         proot.become(launch, _target(launch), (), writable_root=True)
 
+    def exit_code(self, launch: Launch, code: int) -> int:
+        """Return the status that the shell around the command noted."""
+        return proot.noted_status(launch, code)
+
     def clean(self, launch: Launch) -> None:
         """Take the mount away; its server has been ended with all other processes."""
         unmount_below(launch.scratch)

@@ -33,5 +33,9 @@ class Host:
         start.reset_signals()
         start.execute(launch.argv, launch.env)
 
+    def exit_code(self, launch: Launch, code: int) -> int:
+        """Return ``code``, which is the command's own."""
+        return code
+
     def clean(self, launch: Launch) -> None:
         """Do nothing."""

@@ -71,6 +71,10 @@ class Namespace:
             os.kill(child, signal.SIGTERM)
         _reap_until(child)
 
+    def exit_code(self, launch: Launch, code: int) -> int:
+        """Return ``code``, which is the command's own."""
+        return code
+
     def clean(self, launch: Launch) -> None:
         """Do nothing: mounts and processes end with their namespaces."""
 

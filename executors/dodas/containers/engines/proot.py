@@ -5,7 +5,8 @@ writing there, and from everything of the host but what it was given; its tempor
 working directory are private ones.  PRoot has flaws that are worked around here:
 
 * A command that dies by a signal may be reported as success (proot-me/proot#146), so a shell of the image
-  passes the status on; an image without one is refused.
+  passes the status on, and notes it in a file: without that note the shell itself was killed.  An image
+  without a shell is refused.
 * Newer system calls that take paths are not translated and would reach the host's files; a filter answers
   that the kernel does not have them, and C libraries fall back (:data:`.seccomp.HIDE_NEW_CALLS`).
 * It binds writable only, and not paths with a colon; the latter get a link without one.
@@ -25,9 +26,12 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts")
 _FROM_HOST = ("/etc/resolv.conf", "/etc/hosts")
 _PRIVATE = ("/tmp", "/var/tmp", "/dev/shm", "/run")
 # The traps keep the shell alive until the command has ended; a trapped signal is not ignored in the command.
+_STATUS = "/.dodas-status"
 _KEEP_STATUS = (
-    'unset PROOT_LOADER PROOT_TMP_DIR PROOT_NO_SECCOMP; trap : HUP INT QUIT TERM USR1; "$@"; exit $?'
+    "unset PROOT_LOADER PROOT_TMP_DIR PROOT_NO_SECCOMP; trap : HUP INT QUIT TERM USR1; "
+    f'"$@"; set -- $?; echo $1 > {_STATUS}; exit $1'
 )
+_KILLED = 137
 
 
 class Proot:
@@ -49,6 +53,10 @@ class Proot:
     def enter(self, launch: Launch) -> NoReturn:
         """Become PRoot, which becomes the command."""
         become(launch, launch.root or "", self.environment, writable_root=launch.writable_root)
+
+    def exit_code(self, launch: Launch, code: int) -> int:
+        """Return the status that the shell around the command noted."""
+        return noted_status(launch, code)
 
     def clean(self, launch: Launch) -> None:
         """Do nothing: PRoot's temporary files are in the launch's scratch directory."""
@@ -112,6 +120,18 @@ def become(
     start.execute(tuple(words), (*launch.env, *helpers))
 
 
+def noted_status(launch: Launch, code: int) -> int:
+    """Return the exit status that the shell around the command noted.
+
+    If it did not come to that, PRoot failed, or the shell was killed, which PRoot may call a success.
+    """
+    try:
+        with open(os.path.join(launch.scratch, "status"), "rb", buffering=0) as file:
+            return int(file.read(16))
+    except (OSError, ValueError):
+        return _KILLED if code in (0, 255) else code
+
+
 def _executable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
 
@@ -134,7 +154,10 @@ def _command(argv: tuple[str, ...], root: str) -> list[str]:
 def _binds(launch: Launch, root: str, writable_root: bool) -> list[tuple[str, str]]:
     """Return ``(source on the host, target in the container)`` in the order in which they apply."""
     devices = [f"/dev/{name}" for name in _DEVICES]
-    binds = [(path, path) for path in ("/proc", "/sys", *devices, *launch.gpus) if os.path.exists(path)]
+    status = os.path.join(launch.scratch, "status")
+    os.close(os.open(status, os.O_CREAT | os.O_WRONLY, 0o600))
+    binds = [(status, _STATUS)]
+    binds += [(path, path) for path in ("/proc", "/sys", *devices, *launch.gpus) if os.path.exists(path)]
     if launch.network:
         binds += [(path, path) for path in _FROM_HOST if os.path.exists(path)]
     if not launch.writable_root:

@@ -73,6 +73,10 @@ class UdockerMode:
         start.reset_signals()
         start.execute(tuple(words), _environment(launch))
 
+    def exit_code(self, launch: Launch, code: int) -> int:
+        """Return ``code``, which is the command's own."""
+        return code
+
     def clean(self, launch: Launch) -> None:
         """Do nothing: all of it is in the launch's scratch directory."""
 

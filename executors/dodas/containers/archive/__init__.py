@@ -1,0 +1,1 @@
+"""Images in files: what is in an archive, before anything of it is in the store."""
