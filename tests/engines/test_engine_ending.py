@@ -153,6 +153,21 @@ def test_kill_of_the_command(bench: Bench, token: str) -> None:
     assert bench.end(key).exit_code == 137
 
 
+def test_kill_of_everything_but_the_supervisor_is_never_success(bench: Bench, token: str) -> None:
+    """Whoever is killed first, the shell that PRoot needs too, the step did not succeed."""
+    for victim in range(4):
+        key = bench.start("sh", "-c", f"true; sleep {token} && exit 0; exit 9")
+        end = time.monotonic() + _PATIENCE
+        while not (found := _marked(token)) and time.monotonic() < end:
+            time.sleep(0.01)
+        assert found
+        found[victim % len(found)].kill()
+        for process in _marked(token):
+            if process.name() in ("sleep", "busybox"):
+                process.kill()
+        assert bench.end(key).exit_code not in (0, None)
+
+
 _PROGRAM = """
 import sys
 from dodas.containers.launch import Launch

@@ -76,6 +76,7 @@ class _Watch:
         self.status = 0
         self.fault = ""
         self.signal: int | None = None
+        self.exit_code: int | None = None
         self.report, writer = os.pipe()
         alive, self.alive = os.pipe()
         self.child = os.fork()
@@ -90,6 +91,9 @@ class _Watch:
         while not self._ended():
             self._obey(self._next_signal())
         self._read_report()
+        if not self.fault:
+            code = 128 + self.signal if self.signal else os.waitstatus_to_exitcode(self.status)
+            self.exit_code = self.how.exit_code(self.launch, code)
 
     def _ended(self) -> bool:
         pid, status = os.waitpid(-1, os.WNOHANG)
@@ -215,11 +219,8 @@ def _take_streams(streams: tuple[int, int, int]) -> None:
 def _outcome(watch: _Watch | None, fault: str, began: float) -> Outcome:
     own = resource.getrusage(resource.RUSAGE_CHILDREN)
     read, written = _bytes_moved()
-    exit_code = None
-    if watch is not None and not fault:
-        exit_code = 128 + watch.signal if watch.signal else os.waitstatus_to_exitcode(watch.status)
     return Outcome(
-        exit_code=exit_code,
+        exit_code=watch.exit_code if watch is not None else None,
         signal=watch.signal if watch is not None and not fault else None,
         fault=fault,
         timed_out=watch is not None and watch.timed_out,

@@ -51,7 +51,7 @@ class Engine(Protocol):
         """
 
     def exit_code(self, launch: Launch, code: int) -> int:
-        """Return the exit status of the command, given that of the engine's process (128 + n for signal n)."""
+        """Return the exit status of the command, given that of the engine's process (128 + n: signal n)."""
 
     def clean(self, launch: Launch) -> None:
         """Undo what lives longer than the processes (FUSE mounts), in the supervisor, after the end."""
