@@ -32,7 +32,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The launch ``key`` is over and nothing of it runs any more."""
+    """The launch ``key`` is over and nothing of it runs any more; its scratch files are being removed."""
 
     key: str
     outcome: Outcome
@@ -90,8 +90,12 @@ class Worker:
         Raises:
             BackendError: The fork server is dead; see :attr:`alive`.
         """
-        self._order(["start", key, launch.plain()])
         self._running.add(key)
+        try:
+            self._order(["start", key, launch.plain()])
+        except BackendError:
+            self._running.discard(key)
+            raise
 
     def stop(self, key: str, *, now: bool = False) -> None:
         """Ask the launch ``key`` to end: SIGTERM, and SIGKILL after its grace, or SIGKILL at once if ``now``.
@@ -199,14 +203,18 @@ class Worker:
                 break
             if not packet:
                 break
-            yield self._read(packet)
+            news = self._read(packet)
+            if news is not None:
+                yield news
         if not self._dead and self._process.poll() is not None:
             self._give_up()
 
-    def _read(self, packet: bytes) -> News:
+    def _read(self, packet: bytes) -> News | None:
         what, key, value = json.loads(packet)
         if what == "began":
             return Began(key, value)
+        if key not in self._running:
+            return None  # its supervisor was killed when all but cleaning up was done
         self._running.discard(key)
         return Ended(key, Outcome(**value))
 

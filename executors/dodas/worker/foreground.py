@@ -40,8 +40,12 @@ class Foreground:
         if self.pid == 0:
             status = 1
             with suppress(BaseException):
-                outcome = supervisor.supervise(Launch.from_plain(plain), stdio, parent)
-                os.write(writer, json.dumps(outcome.__dict__).encode())
+                supervisor.supervise(
+                    Launch.from_plain(plain),
+                    stdio,
+                    parent,
+                    lambda outcome: os.write(writer, json.dumps(outcome.__dict__).encode()),
+                )
                 status = 0
             os._exit(status)
         os.close(writer)

@@ -110,8 +110,12 @@ class Server:
             self.orders.close()
             signal.set_wakeup_fd(-1)
             signal.pthread_sigmask(signal.SIG_BLOCK, supervisor.WATCHED)
-            outcome = supervisor.supervise(Launch.from_plain(plain), (None, None, None), parent)
-            self._tell("ended", key, outcome.__dict__)
+            supervisor.supervise(
+                Launch.from_plain(plain),
+                (None, None, None),
+                parent,
+                lambda outcome: self._tell("ended", key, outcome.__dict__),
+            )
             os._exit(_REPORTED)
         except BaseException as error:  # a forked child must never return
             with suppress(Exception):

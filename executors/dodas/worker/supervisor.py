@@ -16,6 +16,7 @@ import resource
 import signal
 import termios
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
@@ -30,16 +31,20 @@ _PASSED_ON = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, sign
 WATCHED = frozenset((signal.SIGCHLD, signal.SIGTERM, signal.SIGUSR2, *_PASSED_ON))
 
 
-def supervise(launch: Launch, stdio: tuple[int | None, int | None, int | None], parent: int) -> Outcome:
+def supervise(
+    launch: Launch,
+    stdio: tuple[int | None, int | None, int | None],
+    parent: int,
+    tell: Callable[[Outcome], object],
+) -> None:
     """Run ``launch`` to its end, in a freshly forked process in which :data:`WATCHED` is blocked.
 
     Args:
         launch: What to run; its scratch directory is made here, and removed.
         stdio: Descriptors for standard streams that the launch names no path for.
         parent: Process id of the caller's parent, whose death stops the launch.
-
-    Returns:
-        How it ended.  Every process it started is gone by then.
+        tell: Is told how it ended, once every process that it started is gone; its files go after that, so
+            that nobody waits for them.
     """
     began = time.monotonic()
     how = engine(launch.engine)
@@ -58,9 +63,9 @@ def supervise(launch: Launch, stdio: tuple[int | None, int | None, int | None], 
     except (LaunchFault, OSError) as error:
         fault = str(error)
     strays.end_all()
+    tell(_outcome(watch, fault, began))
     how.clean(launch)
     remove_tree(launch.scratch)
-    return _outcome(watch, fault, began)
 
 
 class _Watch:
