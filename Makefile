@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
+# Tests run in two processes, those of one file in the same.
+JOBS   ?= 2
 
 # Every command of the project runs with the environment and the programs that `make setup` brought.
 WITH := . $(VENV)/env.sh &&
@@ -31,7 +33,7 @@ demo: setup ## Run a real pipeline from CWL and from Snakemake, and compare the 
 	@$(WITH) python workflows/demo.py
 
 test: setup ## Run all tests; a program that could be had but is missing is a failure.
-	@$(WITH) DODAS_TEST_STRICT=1 python -m pytest $(ARGS)
+	@$(WITH) DODAS_TEST_STRICT=1 python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 test-pythons: programs ## Run the quick tests on every Python from 3.10 to 3.14 that is found.
 	@$(WITH) python tools/every_python.py $(ARGS)

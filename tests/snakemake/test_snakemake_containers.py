@@ -191,7 +191,8 @@ Path(snakemake.output[0]).write_text(f"{Path('/marker').read_text()}{snakemake.p
     programs.mkdir()
     (programs / "python").symlink_to(os.path.realpath(sys.executable))
     libraries = {path for path in ("/lib", "/lib64", "/usr/lib", sys.base_prefix) if os.path.exists(path)}
-    done = workflow.run("--dodas-volume", f"{programs}:/usr/local/sbin", *sorted(libraries))
+    # The last mount is on top: the prefix may be /usr itself.
+    done = workflow.run("--dodas-volume", *sorted(libraries), f"{programs}:/usr/local/sbin")
     assert done.code == 0, done.said
     assert workflow.read("x") == "image\n['a b', \"c'd\"]helped"
 
