@@ -54,3 +54,14 @@ def _contain(root: str, scratch: str) -> None:
     syscalls.pivot_root(".", ".")
     syscalls.unmount(".")
     os.chdir("/")
+
+
+def main() -> None:
+    """Start ``/bin/true`` in a root: ``ROOT SCRATCH COUNT``."""
+    root, scratch, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    for number in range(count):
+        start_once(root, os.path.join(scratch, f"bare{number}"))
+
+
+if __name__ == "__main__":
+    main()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.local import bare, measure
+import benchmarks
+import dodas
+from benchmarks.local import measure
 from benchmarks.local.bench import LARGE, SMALL, Bench
 from benchmarks.local.table import Row
 from dodas.containers.engines import proot
@@ -41,15 +45,15 @@ def rows(bench: Bench) -> list[Row]:
 
 
 def _bare(root: str, home: Path) -> measure.Cost:
-    def work() -> None:
-        pid = os.fork()  # small and single-threaded, as a fork server is
-        if pid == 0:
-            for number in range(_STEPS):
-                bare.start_once(root, str(home / f"bare{number}"))
-            os._exit(0)
-        os.waitpid(pid, 0)
+    """Return the cost of a start by a small process, as the fork server is; its own start is not counted."""
 
-    return measure.call(work, _ROUNDS).per(_STEPS)
+    def work(count: int) -> None:
+        roots = (str(Path(dodas.__file__).parents[1]), str(Path(benchmarks.__file__).parents[1]))
+        code = f"import sys; sys.path[:0] = {roots}; from benchmarks.local import bare; bare.main()"
+        words = [sys.executable, "-I", "-S", "-c", code, root, str(home), str(count)]
+        subprocess.run(words, check=True)
+
+    return _difference(work)
 
 
 def _worker(engine: str, root: str, home: Path) -> measure.Cost:
@@ -67,6 +71,11 @@ def _worker(engine: str, root: str, home: Path) -> measure.Cost:
                             if news.outcome.exit_code != 0:
                                 sys.exit(f"{engine}: {news.outcome}")
 
+    return _difference(work)
+
+
+def _difference(work: Callable[[int], None]) -> measure.Cost:
+    """Return the cost of one of many starts, without that of starting to start."""
     nothing = measure.call(lambda: work(1), _ROUNDS)
     full = measure.call(lambda: work(_STEPS + 1), _ROUNDS)
     return measure.Cost(
@@ -80,6 +89,7 @@ def _proot(root: str) -> None:
     program = proot.find()
     loader = f"{program}-loader"
     words = [program, "--kill-on-exit", "-b", "/dev", "-b", "/proc", "-b", "/sys", "-r", root, "/bin/true"]
+    os.chdir("/")  # else it complains that the image lacks our directory
     for _ in range(_STEPS):
         pid = os.posix_spawn(program, words, {"PATH": "/bin", "PROOT_LOADER": loader})
         os.waitpid(pid, 0)

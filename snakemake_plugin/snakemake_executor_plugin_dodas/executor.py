@@ -43,7 +43,8 @@ class Executor(RealExecutor):
             self._run = open_run(self, worker=self._worker)
         except DodasError as error:
             raise WorkflowError(f"{error}\n{error.hint}".rstrip()) from error
-        if any(getattr(rule, "container_img", None) for rule in self.workflow.rules):
+        rules: Any = getattr(self.workflow, "rules", ())
+        if any(getattr(rule, "container_img", None) for rule in rules):
             self.logger.info("Containers: run by dodas; what Snakemake says of Singularity does not apply")
 
     def run_jobs(self, jobs: list[Any]) -> None:

@@ -64,9 +64,8 @@ class Namespace:
             system.build(launch, uid, gid)
         except OSError as error:
             raise LaunchFault(f"{error.filename or 'container'}: {error.strerror}") from error
-        child = os.fork()
-        if child == 0:
-            _become(launch, uid, gid)
+        _give_up_power(launch, uid, gid)
+        child = start.spawn(launch.argv, launch.env)
         if signal.SIGTERM in signal.sigpending():  # it came before the command was there to get it
             os.kill(child, signal.SIGTERM)
         _reap_until(child)
@@ -97,25 +96,24 @@ def _outer_ids() -> tuple[int, int]:
     return ids[0], ids[1]
 
 
-def _become(launch: Launch, uid: int, gid: int) -> NoReturn:
-    try:
-        if not launch.as_root and (uid or gid):
-            # Back to the user's own ids.  No capability over the container's mounts is left then.
-            syscalls.unshare(syscalls.CLONE_NEWUSER)
-            _map_ids(f"{uid} 0 1", f"{gid} 0 1")
-        else:
-            _drop_capabilities()
-        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        if launch.as_root:
-            seccomp.install(seccomp.FAKE_OWNERS)
-        if launch.cpus:
-            with suppress(OSError):
-                os.sched_setaffinity(0, launch.cpus)
-        start.reset_signals()
-        start.execute(launch.argv, launch.env)
-    except BaseException as error:  # a forked child must never return
-        os.write(2, f"dodas: {error}\n".encode(errors="replace"))
-    os._exit(126)
+def _give_up_power(launch: Launch, uid: int, gid: int) -> None:
+    """Leave this process, and so the command, no more rights than the command may have.
+
+    Process 1 keeps what a new user namespace gives it there, so that the command cannot trace it.
+    """
+    if not launch.as_root and (uid or gid):
+        # Back to the user's own ids.  No capability over the container's mounts is left then.
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        _map_ids(f"{uid} 0 1", f"{gid} 0 1")
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)  # new ids may clear it
+    else:
+        _drop_capabilities()
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    if launch.as_root:
+        seccomp.install(seccomp.FAKE_OWNERS)
+    if launch.cpus:
+        with suppress(OSError):
+            os.sched_setaffinity(0, launch.cpus)
 
 
 def _drop_capabilities() -> None:

@@ -6,13 +6,27 @@ import errno
 import os
 import select
 import signal
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
 from dodas.containers.engines import syscalls
 from dodas.containers.launch import LaunchFault
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+_DISPOSITIONS = (
+    signal.SIGINT,
+    signal.SIGPIPE,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGXFSZ,
+    signal.SIGCHLD,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+)
+
+T = TypeVar("T")
+_How = Callable[[bytes, "list[bytes]", "dict[bytes, bytes]"], T]
 
 _report: int | None = None
 
@@ -49,20 +63,11 @@ def tell_fault(problem: str) -> None:
 
 
 def reset_signals() -> None:
-    """Give the command the signal dispositions that a shell would give it.
+    """Give this process the signal dispositions that a shell would give a command.
 
     Python ignores SIGPIPE and handles SIGINT; an ignored signal survives ``exec``.
     """
-    for number in (
-        signal.SIGINT,
-        signal.SIGPIPE,
-        signal.SIGTERM,
-        signal.SIGUSR1,
-        signal.SIGXFSZ,
-        signal.SIGCHLD,
-        signal.SIGHUP,
-        signal.SIGQUIT,
-    ):
+    for number in _DISPOSITIONS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -73,18 +78,44 @@ def execute(argv: tuple[str, ...], env: tuple[tuple[str, str], ...]) -> NoReturn
     Exit status 127 when there is no such command, 126 when it cannot be executed; one line on standard
     error says which.
     """
+    _start(argv, env, os.execve)
+    os._exit(_NOT_EXECUTABLE)  # never reached
+
+
+def spawn(argv: tuple[str, ...], env: tuple[tuple[str, str], ...]) -> int:
+    """Start ``argv`` as a child and return its process id; or exit, as :func:`execute` does.
+
+    The C library borrows this process's memory for the child until that is the command (vfork(2)), where a
+    fork would copy every page that either touches.
+    """
+    return _start(argv, env, _spawn)
+
+
+def _spawn(path: bytes, words: list[bytes], environment: dict[bytes, bytes]) -> int:
+    return os.posix_spawn(path, words, environment, setsigmask=(), setsigdef=_DISPOSITIONS)
+
+
+def _start(argv: tuple[str, ...], env: tuple[tuple[str, str], ...], how: _How[T]) -> T:
     words = [os.fsencode(word) for word in argv]
     environment = {os.fsencode(name): os.fsencode(value) for name, value in env}
     problem: OSError | None = None
     for candidate in _candidates(words[0], environment):
         try:
-            os.execve(candidate, words, environment)
+            return _try(candidate, words, environment, how)
         except OSError as error:
-            if error.errno == errno.ENOEXEC:
-                problem = _execute_script(candidate, words, environment)
-            elif os.path.exists(candidate):  # a directory of PATH that cannot be entered is no candidate
+            if os.path.exists(candidate):  # a directory of PATH that cannot be entered is no candidate
                 problem = error
-    _give_up(words[0], problem)
+    return _give_up(words[0], problem)
+
+
+def _try(path: bytes, words: list[bytes], environment: dict[bytes, bytes], how: _How[T]) -> T:
+    try:
+        return how(path, words, environment)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+    # A script without ``#!``, which execvp(3) gives to sh.
+    return how(b"/bin/sh", [b"sh", path, *words[1:]], environment)
 
 
 def _candidates(command: bytes, environment: dict[bytes, bytes]) -> list[bytes]:
@@ -92,14 +123,6 @@ def _candidates(command: bytes, environment: dict[bytes, bytes]) -> list[bytes]:
         return [command]
     path = environment.get(b"PATH", _DEFAULT_PATH.encode())
     return [os.path.join(folder or b".", command) for folder in path.split(b":")]
-
-
-def _execute_script(script: bytes, words: list[bytes], environment: dict[bytes, bytes]) -> OSError:
-    """Run a script without ``#!`` by sh, as execvp(3) does."""
-    try:
-        os.execve(b"/bin/sh", [b"sh", script, *words[1:]], environment)
-    except OSError as error:
-        return error
 
 
 def _give_up(command: bytes, problem: OSError | None) -> NoReturn:
