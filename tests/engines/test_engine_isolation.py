@@ -108,6 +108,19 @@ def test_read_only_mounts_are_read_only(container: Bench, tmp_path: Path) -> Non
     assert os.listdir(folder) == ["file"]
 
 
+def test_files_of_the_host_that_every_step_sees_cannot_be_changed(container: Bench) -> None:
+    before = Path("/etc/hosts").read_bytes()
+    container.run("sh", "-c", "echo changed >> /etc/hosts; echo changed >> /etc/resolv.conf; echo 1 > /sys/x")
+    assert Path("/etc/hosts").read_bytes() == before
+
+
+def test_devices_are_the_harmless_ones(container: Bench) -> None:
+    container.sh("head -c 1 /dev/urandom > /dev/null; : > /dev/full; test -c /dev/zero; test -e /dev/ptmx")
+    for device in ("/dev/vda", "/dev/sda", "/dev/kmsg", "/dev/mem", "/dev/port"):
+        if os.path.exists(device):
+            assert container.run("head", "-c", "1", device).exit_code != 0, device
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_paths_can_be_mounted(container: Bench, tmp_path: Path, name: str) -> None:
     source = tmp_path / "sources" / name

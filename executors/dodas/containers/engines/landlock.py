@@ -27,6 +27,7 @@ _ALL_OF = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 
 _ALL_NOW = (1 << 16) - 1
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 
+LIST = _READ_DIR
 READ = _EXECUTE | _READ_FILE | _READ_DIR
 WRITE = READ | _WRITE_FILE | _CHANGE_DIRECTORY | _REFER | _TRUNCATE | _IOCTL_DEV
 
@@ -43,7 +44,7 @@ def restrict(allowed: Iterable[tuple[str, int]]) -> None:
     """Leave this process, for ever, nothing but what is ``allowed``; descriptors already open stay usable.
 
     Args:
-        allowed: Paths with :data:`READ` or :data:`WRITE`; absent ones are left out.
+        allowed: Paths with :data:`LIST`, :data:`READ` or :data:`WRITE`; absent ones are left out.
 
     Raises:
         OSError: The kernel has no Landlock, or refused.
@@ -68,6 +69,9 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
         return
     if not os.path.isdir(path):
         rights &= _OF_FILES
+    if not rights:
+        os.close(beneath)
+        return
     rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, beneath), 12)
     syscalls.call(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
     os.close(beneath)

@@ -24,7 +24,7 @@ from dodas.paths import data_dir, store_dir
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts")
 _FROM_HOST = ("/etc/resolv.conf", "/etc/hosts")
-_PRIVATE = ("/tmp", "/var/tmp", "/dev/shm", "/run")
+_PRIVATE = ("/tmp", "/var/tmp", "/dev/shm")
 # The traps keep the shell alive until the command has ended; a trapped signal is not ignored in the command.
 _STATUS = "/.dodas-status"
 _KEEP_STATUS = (
@@ -32,6 +32,8 @@ _KEEP_STATUS = (
     f'"$@"; set -- $?; echo $1 > {_STATUS}; exit $1'
 )
 _KILLED = 137
+
+_Bind = tuple[str, str, int]  # source on the host, target in the container, Landlock's rights
 
 
 class Proot:
@@ -106,12 +108,12 @@ def become(
     temporary = _made(os.path.join(launch.scratch, "p"))
     helpers = (("PROOT_TMP_DIR", temporary), *_loader(program), *environment)
     words = [program, "--kill-on-exit", "-r", root, "-w", launch.cwd]
-    for source, target in binds:
+    for source, target, _ in binds:
         words += ["-b", f"{_without_colon(source, launch.scratch)}:{target}"]
     if launch.as_root:
         words.append("-0")
     words += _command(launch.argv, root)
-    _restrict(launch, root, program, [source for source, _ in binds], writable_root)
+    _restrict(launch, root, program, binds, writable_root)
     seccomp.install(seccomp.HIDE_NEW_CALLS)
     if launch.cpus:
         with suppress(OSError):
@@ -151,26 +153,37 @@ def _command(argv: tuple[str, ...], root: str) -> list[str]:
     return ["/bin/sh", "-c", _KEEP_STATUS, "sh", *argv]
 
 
-def _binds(launch: Launch, root: str, writable_root: bool) -> list[tuple[str, str]]:
-    """Return ``(source on the host, target in the container)`` in the order in which they apply."""
-    devices = [f"/dev/{name}" for name in _DEVICES]
+def _binds(launch: Launch, root: str, writable_root: bool) -> list[_Bind]:
+    """Return what is bound, in the order in which it applies."""
     status = os.path.join(launch.scratch, "status")
     os.close(os.open(status, os.O_CREAT | os.O_WRONLY, 0o600))
-    binds = [(status, _STATUS)]
-    binds += [(path, path) for path in ("/proc", "/sys", *devices, *launch.gpus) if os.path.exists(path)]
+    binds = [
+        (status, _STATUS, landlock.WRITE),
+        ("/proc", "/proc", landlock.WRITE),
+        ("/sys", "/sys", landlock.READ),
+    ]
+    binds += _devices(launch)
     if launch.network:
-        binds += [(path, path) for path in _FROM_HOST if os.path.exists(path)]
+        binds += [(path, path, landlock.READ) for path in _FROM_HOST if os.path.exists(path)]
     if not launch.writable_root:
         binds += _private_places(launch, root, writable_root)
         binds += _accounts(launch, root)
-    for source, target, _ in launch.mounts:
+    for source, target, writable in launch.mounts:
         if not os.path.exists(source):
             raise LaunchFault(f"cannot mount {source}: No such file or directory")
-        binds.append((source, target))
+        binds.append((source, target, landlock.WRITE if writable else landlock.READ))
     return binds
 
 
-def _private_places(launch: Launch, root: str, writable_root: bool) -> list[tuple[str, str]]:
+def _devices(launch: Launch) -> list[_Bind]:
+    """Return the devices: all bound at once, which is quick, where Landlock lets only some be used."""
+    wanted = [f"/dev/{name}" for name in _DEVICES] + list(launch.gpus)
+    if landlock.version():
+        return [("/dev", "/dev", landlock.LIST)]
+    return [(path, path, landlock.WRITE) for path in wanted if os.path.exists(path)]
+
+
+def _private_places(launch: Launch, root: str, writable_root: bool) -> list[_Bind]:
     """Return the places in which the step may write although the root is not its own."""
     home = dict(launch.env).get("HOME", "/")
     if writable_root:
@@ -184,7 +197,7 @@ def _private_places(launch: Launch, root: str, writable_root: bool) -> list[tupl
     for number, path in enumerate(places):
         own = _made(os.path.join(launch.scratch, f"d{number}"))
         os.chmod(own, 0o1777)
-        binds.append((own, path))
+        binds.append((own, path, landlock.WRITE))
     return binds
 
 
@@ -195,19 +208,22 @@ def _needs_own(path: str, launch: Launch) -> bool:
     return path.startswith("/") and path.strip("/") != "" and not inside
 
 
-def _accounts(launch: Launch, root: str) -> list[tuple[str, str]]:
-    """Return files in which the user has a name."""
+def _accounts(launch: Launch, root: str) -> list[_Bind]:
+    """Return files in which the user has a name, where those of the image have none."""
     if launch.as_root:
         return []
     uid, gid = os.geteuid(), os.getegid()
-    passwd = accounts.with_user(_read(os.path.join(root, "etc/passwd")), uid, gid)
-    group = accounts.with_group(_read(os.path.join(root, "etc/group")), gid)
+    passwd, group = (_read(os.path.join(root, "etc", name)) for name in ("passwd", "group"))
     binds = []
-    for name, content in (("passwd", passwd), ("group", group)):
-        path = os.path.join(launch.scratch, name)
-        with open(path, "wb") as file:
-            file.write(content)
-        binds.append((path, f"/etc/{name}"))
+    for name, old, new in (
+        ("passwd", passwd, accounts.with_user(passwd, uid, gid)),
+        ("group", group, accounts.with_group(group, gid)),
+    ):
+        if new != old:
+            path = os.path.join(launch.scratch, name)
+            with open(path, "wb") as file:
+                file.write(new)
+            binds.append((path, f"/etc/{name}", landlock.READ))
     return binds
 
 
@@ -235,12 +251,12 @@ def _made(path: str) -> str:
     return path
 
 
-def _restrict(launch: Launch, root: str, program: str, sources: list[str], writable_root: bool) -> None:
+def _restrict(launch: Launch, root: str, program: str, binds: list[_Bind], writable_root: bool) -> None:
     """Let the kernel enforce what PRoot only arranges, if it can."""
-    writable = {source for source, _, may_write in launch.mounts if may_write}
-    read_only = {source for source, _, _ in launch.mounts} - writable
     rights = [(root, landlock.WRITE if writable_root else landlock.READ), (launch.scratch, landlock.WRITE)]
-    rights += [(path, landlock.READ) for path in (program, f"{program}-loader", "/sys", *_FROM_HOST)]
-    rights += [(path, landlock.READ if path in read_only else landlock.WRITE) for path in sources]
+    rights += [(path, landlock.READ) for path in (program, f"{program}-loader")]
+    rights += [(f"/dev/{name}", landlock.WRITE) for name in _DEVICES]
+    rights += [(path, landlock.WRITE) for path in launch.gpus]
+    rights += [(source, right) for source, _, right in binds]
     with suppress(OSError):
         landlock.restrict(rights)
