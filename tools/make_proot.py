@@ -31,8 +31,6 @@ VERSION = "5.4.0"
 TARBALL = f"proot_{VERSION}.orig.tar.gz"
 SHA256 = "29248aac2a7ce10c3bd5ee5602742ec33b2532310ff9cf73b79f3c133e5a5f68"
 POOL = f"pool/main/p/proot/{TARBALL}"
-# The archive proper drops the file once Debian moves on; the snapshot archive never does.
-MIRRORS = ("http://deb.debian.org/debian", "https://snapshot.debian.org/archive/debian/20260601T000000Z")
 APT_HELPER = Path("/usr/lib/apt/apt-helper")
 
 LICENCE = f"""PRoot {VERSION}, GPL-2.0-or-later, statically linked with talloc (LGPL-3.0-or-later)
@@ -109,22 +107,25 @@ def fetch(tarball: Path) -> Path:
                 return tarball
     finally:
         part.unlink(missing_ok=True)
+    # Mirrors drop the file once Debian has a newer version; Debian's snapshot archive keeps it.
     raise NoPRootError(
-        f"no mirror has {TARBALL} with the right checksum (tried {', '.join(tried)}); "
-        f"put the file, sha256 {SHA256}, at {tarball} and run `make proot`"
+        f"no mirror has {TARBALL} with the right checksum (tried {', '.join(tried) or 'none'}); set "
+        f"DEBIAN_MIRROR to the address of one that has {POOL}, such as a date of Debian's snapshot archive, "
+        f"or put the file, sha256 {SHA256}, at {tarball}; then run `make proot`"
     )
 
 
 def mirrors() -> Iterator[str]:
-    """Yield the Debian mirrors to ask, those that apt uses here first, none twice."""
+    """Yield the Debian mirrors to ask: the one in ``DEBIAN_MIRROR``, and those that apt uses here."""
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     try:
         output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     except OSError:
         output = ""
     # Only mirrors of Debian's main archive have the source; other repositories of the system do not.
-    own = (line.rstrip("/") for line in output.splitlines())
-    yield from dict.fromkeys([uri for uri in own if uri.endswith("/debian")] + list(MIRRORS))
+    own = [line.rstrip("/") for line in output.splitlines()]
+    named = [uri.rstrip("/") for uri in [os.environ.get("DEBIAN_MIRROR", "")] if uri]
+    yield from dict.fromkeys([*named, *(uri for uri in own if uri.endswith("/debian"))])
 
 
 def download(url: str, target: Path) -> bool:

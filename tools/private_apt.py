@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-_MIRROR = "http://deb.debian.org/debian"
-_SECURITY = "http://deb.debian.org/debian-security"
 _KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
@@ -54,19 +52,39 @@ class Apt:
 
 
 def sources_for(suite: str) -> str:
-    """Return sources for ``suite`` (sources.list(5), deb822) at the mirrors this host uses for Debian."""
+    """Return sources for ``suite`` (sources.list(5), deb822) at the mirrors this host uses for Debian.
+
+    ``DEBIAN_MIRROR`` names one where the host has none, or another than the host's.
+
+    Raises:
+        DebsError: No mirror is known, or Debian's keys are missing.
+    """
     keyring = next((path for path in _KEYRINGS if path.exists()), None)
     if keyring is None:
         raise DebsError(f"Debian's signing keys are missing ({_KEYRINGS[0]}): install debian-archive-keyring")
-    listed = output("apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Origin: Debian")
-    mirrors = dict(line.split(" ", 1) for line in reversed(listed.splitlines()))
-    pairs = [(mirrors.get("Debian", _MIRROR), suite)]
-    if "Debian-Security" in mirrors or not mirrors:  # a mirror of its own may well lack it
-        pairs.append((mirrors.get("Debian-Security", _SECURITY), f"{suite}-security"))
+    main, security = _mirrors()
+    pairs = [(main, suite)]
+    if security:  # a mirror of its own may well lack it
+        pairs.append((security, f"{suite}-security"))
     return "\n".join(
         f"Types: deb\nURIs: {uri}\nSuites: {name}\nComponents: main\nSigned-By: {keyring}\n"
         for uri, name in pairs
     )
+
+
+def _mirrors() -> tuple[str, str]:
+    """Return the mirrors of the archive and of its security updates, the latter empty if there is none.
+
+    What they are is told by their addresses: their names are known only once their lists were fetched.
+    """
+    named = os.environ.get("DEBIAN_MIRROR", "")
+    listed = output("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
+    addresses = [line.rstrip("/") for line in listed.splitlines()]
+    main = named or next((uri for uri in addresses if uri.endswith("/debian")), "")
+    if not main:
+        raise DebsError("this host knows no mirror of Debian: set DEBIAN_MIRROR to the address of one")
+    security = "" if named else next((uri for uri in addresses if uri.endswith("/debian-security")), "")
+    return main, security
 
 
 def claim(packages: Sequence[str], architecture: str) -> str:

@@ -55,7 +55,7 @@ rule shadow:
     input: "logged.txt"
     output: "shadow.txt"
     shadow: "minimal"
-    shell: "ls -d * | sort > {output}; echo rubbish > left-over"
+    shell: "touch {output}; ls -d * | sort > {output}; echo rubbish > left-over"
 
 rule shadow_script:
     input: "logged.txt"

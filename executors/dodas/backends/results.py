@@ -83,6 +83,8 @@ def _verdict(step: Step, outcome: Outcome, known: Circumstances) -> tuple[Failur
         return Failure.LOST, outcome.fault
     if known.cancelled and (outcome.stopped or outcome.exit_code is None):
         return Failure.CANCELLED, "cancelled"
+    if outcome.stopped:  # and nobody here asked for it: its supervisor did, when the fork server died
+        return Failure.LOST, "stopped because the process that had started it died"
     if outcome.fault:
         return Failure.CONTAINER, outcome.fault
     return _of_the_command(step, outcome)
