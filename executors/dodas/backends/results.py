@@ -79,12 +79,11 @@ def _verdict(step: Step, outcome: Outcome, known: Circumstances) -> tuple[Failur
             Failure.LIMIT,
             f"stopped because its time limit of {limit} was over; raise it if it needs longer",
         )
-    if outcome.lost:
-        return Failure.LOST, outcome.fault
+    if outcome.lost or (outcome.stopped and not known.cancelled):
+        # What nobody here stopped was stopped by its supervisor, because the fork server died.
+        return Failure.LOST, outcome.fault or "stopped because the process that had started it died"
     if known.cancelled and (outcome.stopped or outcome.exit_code is None):
         return Failure.CANCELLED, "cancelled"
-    if outcome.stopped:  # and nobody here asked for it: its supervisor did, when the fork server died
-        return Failure.LOST, "stopped because the process that had started it died"
     if outcome.fault:
         return Failure.CONTAINER, outcome.fault
     return _of_the_command(step, outcome)
