@@ -81,7 +81,7 @@ def is_of_dodas(name: str) -> bool:
 def is_litter(path: Path) -> bool:
     """Tell whether ``path`` of a checkout is no part of the project."""
     parts = set(path.parts)
-    suffixes = (".pyc", ".egg-info", "_cache")
+    suffixes = (".pyc", ".egg-info", "_cache", ".log")
     return bool(parts & LITTER) or any(p.endswith(suffixes) or p.startswith(".venv") for p in parts)
 
 

@@ -67,7 +67,9 @@ class Workflow:
         return {
             str(path.relative_to(self.path)): path.read_bytes()
             for path in self.path.rglob("*")
-            if path.is_file() and path.relative_to(self.path).parts[0] != ".snakemake"
+            if path.is_file()
+            and path.relative_to(self.path).parts[0] != ".snakemake"
+            and path.parent.name != "__pycache__"  # made or not as the environment has it
         }
 
     def logs(self) -> list[Path]:

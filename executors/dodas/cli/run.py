@@ -175,7 +175,8 @@ def _status(step: Step, outcome: Outcome, peak: int) -> int:
     from dodas.step import Failure
 
     over = step.resources.memory is not None and peak > step.resources.memory
-    known = results.Circumstances(peak_memory=peak, over_memory=over)
+    # Who stops a command in the foreground is the user.
+    known = results.Circumstances(peak_memory=peak, over_memory=over, cancelled=outcome.stopped)
     result = results.result(step, outcome, known)
     if result.failure in (Failure.CONTAINER, Failure.LOST):
         raise EngineError(result.reason, hint="`dodas doctor` says what works here")
