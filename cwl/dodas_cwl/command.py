@@ -70,14 +70,20 @@ def _evaluate(args: argparse.Namespace, scratch: str, outputs: str, logs: str) -
     running = reference.RuntimeContext(vars(args))
     running.path_mapper = StablePaths
     running.docker_outdir, running.docker_tmpdir, running.docker_stagedir = _CONTAINER
-    status = reference.main(
-        args=args,
-        executor=executor,
-        loadingContext=loading,
-        runtimeContext=running,
-        logger_handler=CurrentStderr(),
-        versionfunc=lambda: f"dodas {__version__}, with cwltool {version('cwltool')}",
-    )
+    try:
+        status = reference.main(
+            args=args,
+            executor=executor,
+            loadingContext=loading,
+            runtimeContext=running,
+            logger_handler=CurrentStderr(),
+            versionfunc=lambda: f"dodas {__version__}, with cwltool {version('cwltool')}",
+        )
+    except reference.ValidationException as error:
+        # cwltool lets this one through when it cannot find the document.
+        raise SpecError(
+            f"the workflow cannot be read: {error}", hint="give the path or the URL of a CWL document"
+        ) from error
     return status, executor.kept
 
 

@@ -23,6 +23,7 @@ from cwltool.process import Process, shortname, stage_files
 from cwltool.utils import bytes2str_in_dicts
 from cwltool.workflow import default_make_tool
 from cwltool.workflow_job import WorkflowJob
+from schema_salad.exceptions import ValidationException
 
 __all__ = [
     "CommandLineJob",
@@ -37,6 +38,7 @@ __all__ = [
     "Process",
     "RuntimeContext",
     "UnsupportedRequirement",
+    "ValidationException",
     "WorkflowException",
     "WorkflowJob",
     "arg_parser",

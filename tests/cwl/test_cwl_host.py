@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +213,12 @@ def test_an_ordinary_place_for_the_outputs(cwl: Cwl) -> None:
     answer = cwl(host_tool("echo", "here"))
     assert Path(answer.output["out"]["path"]) == cwl.outdir / "out.txt"
     assert os.listdir(cwl.outdir) == ["out.txt"]
+
+
+def test_a_document_that_is_not_there_is_a_plain_error(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dodas", "cwl", "absent.cwl"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "absent.cwl" in done.stderr
+    assert "hint:" in done.stderr
+    assert "Traceback" not in done.stderr
