@@ -151,7 +151,7 @@ class _Watch:
             with suppress(ProcessLookupError):
                 os.kill(self.child, signal.SIGKILL)
             return
-        for pid in strays.descendants(os.getpid(), spared=()):
+        for pid in strays.descendants(os.getpid()):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 

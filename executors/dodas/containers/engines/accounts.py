@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+import os
+
+
+def read(path: str, *, follow: bool = False) -> bytes:
+    """Return a file's content, nothing if it cannot be read.
+
+    Args:
+        path: The file.
+        follow: Whether it may be a link; one in an image would lead to a file of the host.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    try:
+        with open(os.open(path, flags), "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
+        return b""
+
 
 def with_user(passwd: bytes, uid: int, gid: int) -> bytes:
     """Return the image's passwd file with an entry for ``uid`` (passwd(5)), unchanged if it has one."""

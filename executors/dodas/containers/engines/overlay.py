@@ -14,7 +14,7 @@ import stat
 from contextlib import suppress
 
 from dodas.containers.engines import syscalls
-from dodas.containers.engines.accounts import with_group, with_user
+from dodas.containers.engines.accounts import read, with_group, with_user
 from dodas.containers.launch import Launch, LaunchFault
 
 _FROM_HOST = ("resolv.conf", "hosts")
@@ -75,10 +75,10 @@ def _own_files(launch: Launch, root: str, uid: int, gid: int) -> None:
             return  # an image with a link there keeps what it has
     files = {}
     if not launch.as_root:
-        files["passwd"] = with_user(_read(f"{etc}/passwd"), uid, gid)
-        files["group"] = with_group(_read(f"{etc}/group"), gid)
+        files["passwd"] = with_user(read(f"{etc}/passwd"), uid, gid)
+        files["group"] = with_group(read(f"{etc}/group"), gid)
     if launch.network:
-        files |= {name: _read(f"/etc/{name}", os.O_RDONLY) for name in _FROM_HOST}
+        files |= {name: read(f"/etc/{name}", follow=True) for name in _FROM_HOST}
     if not files:
         return
     with suppress(FileExistsError):
@@ -89,15 +89,6 @@ def _own_files(launch: Launch, root: str, uid: int, gid: int) -> None:
             os.write(descriptor, content)
         finally:
             os.close(descriptor)
-
-
-def _read(path: str, flags: int = os.O_RDONLY | os.O_NOFOLLOW) -> bytes:
-    """Return a file's content, nothing if it is absent; a link in the image would lead to the host."""
-    try:
-        with open(os.open(path, flags | os.O_CLOEXEC), "rb", buffering=0) as file:
-            return file.read()
-    except OSError:
-        return b""
 
 
 def _own_directories(launch: Launch, root: str) -> None:

@@ -177,9 +177,9 @@ def _binds(launch: Launch, root: str, writable_root: bool) -> list[_Bind]:
 
 def _devices(launch: Launch) -> list[_Bind]:
     """Return the devices: all bound at once, which is quick, where Landlock lets only some be used."""
-    wanted = [f"/dev/{name}" for name in _DEVICES] + list(launch.gpus)
     if landlock.version():
         return [("/dev", "/dev", landlock.LIST)]
+    wanted = (*(f"/dev/{name}" for name in _DEVICES), *launch.gpus)
     return [(path, path, landlock.WRITE) for path in wanted if os.path.exists(path)]
 
 
@@ -213,7 +213,7 @@ def _accounts(launch: Launch, root: str) -> list[_Bind]:
     if launch.as_root:
         return []
     uid, gid = os.geteuid(), os.getegid()
-    passwd, group = (_read(os.path.join(root, "etc", name)) for name in ("passwd", "group"))
+    passwd, group = (accounts.read(os.path.join(root, "etc", name)) for name in ("passwd", "group"))
     binds = []
     for name, old, new in (
         ("passwd", passwd, accounts.with_user(passwd, uid, gid)),
@@ -225,15 +225,6 @@ def _accounts(launch: Launch, root: str) -> list[_Bind]:
                 file.write(new)
             binds.append((path, f"/etc/{name}", landlock.READ))
     return binds
-
-
-def _read(path: str) -> bytes:
-    # An absolute link in the image would lead to a file of the host.
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb", buffering=0) as file:
-            return file.read()
-    except OSError:
-        return b""
 
 
 def _without_colon(source: str, scratch: str) -> str:
