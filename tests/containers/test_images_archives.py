@@ -485,6 +485,7 @@ class TestRootFileSystems:
     @pytest.mark.parametrize(
         "content",
         [b"", b"<html>", tar(), tar(entry("x", b"1" * 3000))[:2000], gzip.compress(tar(entry("x")))[:-9]],
+        ids=["nothing", "a page", "no entries", "cut short", "cut short and compressed"],
     )
     def test_that_are_none_are_refused(self, store: Store, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "root.tar"

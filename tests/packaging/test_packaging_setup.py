@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
+import debs
+import every_python
 import make_proot
+import make_python
 import make_venv
 import programs
+import proot_init
 import unpacked
+from debian_packages import with_packages
 from dodas import paths
 from installations import PROJECT
 from needs import need
@@ -89,6 +94,36 @@ def test_the_proot_of_the_set_up_is_good() -> None:
     assert os.access(program.with_name("proot-loader"), os.X_OK)
 
 
+def test_the_init_of_another_source_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need("gcc")
+    target = tmp_path / "bin" / "proot-init"
+    proot_init.make(target)
+    assert proot_init.is_good(target)
+    assert [path.name for path in target.parent.iterdir()] == ["proot-init"]
+    changed = tmp_path / "changed.c"
+    changed.write_bytes(proot_init.SOURCE.read_bytes() + b"/* */\n")
+    monkeypatch.setattr(proot_init, "SOURCE", changed)
+    assert not proot_init.is_good(target)
+    proot_init.make(target)
+    assert proot_init.is_good(target)
+
+
+def test_an_init_is_tried_before_it_is_accepted(tmp_path: Path) -> None:
+    assert not proot_init.is_good(tmp_path / "absent")
+    assert not proot_init.is_good(script(tmp_path / "liar", f"exit 7 # {proot_init.digest()}"))
+
+
+def test_an_init_that_cannot_be_compiled_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need("gcc")
+    monkeypatch.setattr(proot_init, "FLAGS", (*proot_init.FLAGS, "-U__x86_64__", "-U__aarch64__"))
+    with pytest.raises(proot_init.NoInitError, match="this architecture"):
+        proot_init.make(tmp_path / "proot-init")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(proot_init.NoInitError, match="gcc not on PATH"):
+        proot_init.make(tmp_path / "proot-init")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_source_with_another_checksum_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / make_proot.POOL).parent.mkdir(parents=True)
     (tmp_path / make_proot.POOL).write_bytes(b"something else")
@@ -103,6 +138,25 @@ def test_a_python_that_is_too_old_is_told_so(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(make_venv, "OLDEST", (4, 0))
     with pytest.raises(make_venv.NoVenvError, match=r"needs Python 4\.0 or newer"):
         make_venv.make(tmp_path / "venv", extras="", group="dev")
+
+
+@pytest.mark.slow
+def test_a_python_of_another_release_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DODAS_CACHE", str(tmp_path / "it's a cache"))
+    with_packages(lambda: debs.closure(make_python.packages(13), suite=make_python.SUITES[13]))
+    python = make_python.make(13)
+    assert every_python.find(13, bring=False) is not None
+    subprocess.run([python, "-m", "venv", tmp_path / "venv"], check=True)
+    ask = "import pip, sqlite3, ssl, sys; print(*sys.version_info[:2], sys.prefix)"
+    command = [str(tmp_path / "venv/bin/python"), "-c", ask]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"3 13 {tmp_path / 'venv'}\n"
+
+
+def test_a_python_that_no_release_has_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DODAS_CACHE", str(tmp_path))
+    with pytest.raises(make_python.NoPythonError, match=r"no release of Debian has Python 3\.12"):
+        make_python.make(12)
 
 
 def test_make_help_lists_what_people_type() -> None:
