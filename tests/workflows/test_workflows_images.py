@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workflows.images import archive, build, configure
-from workflows.images.configure import Alternative
-from workflows.images.recipes import RECIPES, Recipe
+from workflows.images import build
+from workflows.images.recipes import RECIPES
 
 from debian_packages import with_packages
 from dodas.containers import archives
+from dodas.containers.packages import archive, configure
+from dodas.containers.packages.configure import Alternative
+from dodas.containers.packages.recipe import Recipe
 from dodas.containers.store import Store
 from needs import need
 
@@ -78,6 +80,17 @@ def test_the_best_alternative_that_is_there_wins(tmp_path: Path) -> None:
     )
     assert (tmp_path / "bin/x").readlink() == Path("/etc/alternatives/x")
     assert (tmp_path / "etc/alternatives/x").readlink() == Path("/bin/good")
+
+
+def test_certificates_are_bundled(tmp_path: Path) -> None:
+    configure.bundle_certificates(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    folder = tmp_path / "usr/share/ca-certificates/mozilla"
+    folder.mkdir(parents=True)
+    (folder / "b.crt").write_text("BEGIN b END")
+    (folder / "a.crt").write_text("BEGIN a END\n")
+    configure.bundle_certificates(tmp_path)
+    assert (tmp_path / "etc/ssl/certs/ca-certificates.crt").read_text() == "BEGIN a END\nBEGIN b END\n"
 
 
 def test_a_layer_depends_on_nothing_but_the_tree(tmp_path: Path) -> None:

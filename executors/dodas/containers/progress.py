@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from dodas.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,3 +27,10 @@ OnProgress = Callable[[Progress], None]
 
 def ignore(progress: Progress) -> None:
     """Take a word of progress and do nothing with it."""
+
+
+Say = Callable[[str], None]
+
+
+def silent(text: str) -> None:
+    """Take a sentence on what goes on and do nothing with it."""

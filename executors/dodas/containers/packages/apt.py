@@ -88,9 +88,12 @@ def _mirrors() -> tuple[str, str]:
 
 
 def claim(packages: Sequence[str], architecture: str) -> str:
-    """Return a dpkg status file that claims ``packages``, in a version that satisfies everybody."""
+    """Return a dpkg status file that claims ``packages``, in a version that satisfies everybody.
+
+    ``Multi-Arch: allowed`` also satisfies who depends on ``perl:any``.
+    """
     return "\n".join(
-        f"Package: {name}\nStatus: install ok installed\nArchitecture: {architecture}\nMulti-Arch: foreign\n"
+        f"Package: {name}\nStatus: install ok installed\nArchitecture: {architecture}\nMulti-Arch: allowed\n"
         f"Version: 9999\nMaintainer: none\nDescription: taken as installed\n"
         for name in sorted(packages)
     )

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
-from workflows.images.recipes import Recipe
+from dodas.containers.packages.recipe import Recipe
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 

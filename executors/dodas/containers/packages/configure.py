@@ -48,6 +48,7 @@ def configure(tree: Path, scripts: Iterable[str]) -> None:
     base_files(tree)
     link_alternatives(tree, [found for script in scripts for found in alternatives(script)])
     cache_libraries(tree)
+    bundle_certificates(tree)
     compile_python(tree)
 
 
@@ -109,6 +110,15 @@ def cache_libraries(tree: Path) -> None:
     # An ordinary user may not chroot; ldconfig then resolves every path below the tree by itself.
     subprocess.run((tree / "usr/sbin/ldconfig", "-r", tree), check=True)
     shutil.rmtree(tree / "var/cache/ldconfig", ignore_errors=True)  # holds inodes and times of this tree
+
+
+def bundle_certificates(tree: Path) -> None:
+    """Put all certificates of authorities into the one file that libraries read (ca-certificates)."""
+    certificates = sorted((tree / "usr/share/ca-certificates").rglob("*.crt"))
+    if certificates:
+        bundle = tree / "etc/ssl/certs/ca-certificates.crt"
+        bundle.parent.mkdir(parents=True, exist_ok=True)
+        bundle.write_text("".join(f"{path.read_text().strip()}\n" for path in certificates))
 
 
 def compile_python(tree: Path) -> None:
