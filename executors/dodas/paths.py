@@ -6,6 +6,7 @@ what              default                   moved by
 image store       ``~/.udocker``            ``DODAS_STORE``, ``UDOCKER_DIR``
 programs          ``~/.local/share/dodas``  ``DODAS_DATA``, ``XDG_DATA_HOME``
 verdicts, caches  ``~/.cache/dodas``        ``DODAS_CACHE``, ``XDG_CACHE_HOME``
+pools             ``~/.local/state/dodas``  ``DODAS_STATE``, ``XDG_STATE_HOME``
 scratch of steps  ``/tmp``                  ``DODAS_SCRATCH``, ``TMPDIR``
 ================  ========================  ==================================
 """
@@ -23,6 +24,11 @@ def store_dir() -> str:
 def data_dir() -> str:
     """Return the directory for programs that dodas uses, such as PRoot."""
     return _absolute(_set("DODAS_DATA") or _below("XDG_DATA_HOME", "~/.local/share"))
+
+
+def state_dir() -> str:
+    """Return the directory for what must outlive a process and is of this machine, such as pools."""
+    return _absolute(_set("DODAS_STATE") or _below("XDG_STATE_HOME", "~/.local/state"))
 
 
 def cache_dir() -> str:

@@ -1,0 +1,106 @@
+"""`dodas pool` list, status and logs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from dodas.backends.words import size
+from dodas.cli.tally import printable
+from dodas.pool import look
+from dodas.pool.definition import Definition
+from dodas.pool.layout import existing, known
+
+_STATES = {"up": "up", "damaged": "up, but a part of it has ended", "dead": "dead"}
+
+
+def listing(args: argparse.Namespace) -> int:
+    """List the pools."""
+    reports = [look.report(layout, Definition.of(layout)) for layout in existing()]
+    if args.json:
+        print(json.dumps([_plain(report) for report in reports], indent=2))
+        return 0
+    for report in reports:
+        print(f"{report.name:<20} {report.state:<8} {_meant(report):<34} {_jobs(report)}")
+    return 0
+
+
+def status(args: argparse.Namespace) -> int:
+    """Show how a pool is."""
+    from dodas.pool.daemons import used_cores
+
+    layout = known(args.name)
+    report = look.report(layout, Definition.of(layout))
+    cores = used_cores(layout) if report.state != "dead" else None
+    if args.json:
+        plain = _plain(report)
+        plain["cpus_used"] = cores
+        print(json.dumps(plain, indent=2))
+        return 0
+    _print(report, cores)
+    return 0
+
+
+def logs(args: argparse.Namespace) -> int:
+    """Show what the daemons of a pool wrote."""
+    from dodas.pool.logs import Logs
+
+    written = Logs(known(args.name), args.daemon or "")
+    for name, line in written.last(max(0, args.lines)):
+        print(f"{name}: {printable(line)}")
+    while args.follow:
+        for name, line in written.wait():
+            print(f"{name}: {printable(line)}", flush=True)
+    return 0
+
+
+def _print(report: look.Report, cores: int | None) -> None:
+    lines = [
+        ("state", _STATES[report.state]),
+        ("HTCondor", report.definition.source),
+        ("jobs", _jobs(report)),
+    ]
+    used = "" if cores is None else f", {cores} of {report.definition.cpus} processors in use"
+    lines.append(("slots", _meant(report) + used))
+    for part in report.parts:
+        daemons = ", ".join(f"{name} {pid}" for name, pid in part.daemons)
+        lines.append((part.name, daemons or f"ended: {part.ended}"))
+    lines += [("logs", f"{report.root}/*/log, or: dodas pool logs {report.name}")]
+    lines += [("for your own condor_q and condor_submit", f"export CONDOR_CONFIG={report.condor_config}")]
+    print(f"pool {report.name}")
+    for name, value in lines:
+        print(f"  {name}: {printable(value)}")
+    if report.state != "up":
+        print(f"  bring it up again, with its jobs: dodas pool up --local --name {report.name}")
+
+
+def _meant(report: look.Report) -> str:
+    it = report.definition
+    return f"{it.cpus} cpus, {size(it.memory << 20)}, {'shared disk' if it.shared_disk else 'no shared disk'}"
+
+
+def _jobs(report: look.Report) -> str:
+    return ", ".join(f"{count} {state}" for state, count in report.jobs.items()) or "no jobs"
+
+
+def _plain(report: look.Report) -> dict[str, Any]:
+    it = report.definition
+    return {
+        "name": report.name,
+        "state": report.state,
+        "keeper": report.keeper,
+        "cpus": it.cpus,
+        "memory": it.memory << 20,
+        "shared_disk": it.shared_disk,
+        "image": it.image,
+        "htcondor": it.source,
+        "collector": f"127.0.0.1:{it.port}",
+        "jobs": dict(report.jobs),
+        "parts": [
+            {"name": part.name, "pid": part.pid, "ended": part.ended, "daemons": dict(part.daemons)}
+            for part in report.parts
+        ],
+        "directory": report.root,
+        "condor_config": report.condor_config,
+    }

@@ -1,0 +1,45 @@
+"""What the daemons of a pool say when they are asked.
+
+Asking needs HTCondor's Python bindings; without them, and when nobody answers, the answer is ``None``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from dodas.errors import DodasError
+from dodas.pool.access import Access, bindings, configure
+from dodas.pool.layout import Layout
+
+T = TypeVar("T")
+
+
+def used_cores(layout: Layout) -> int | None:
+    """Return how many processors jobs have now."""
+
+    def ask(htcondor: Any, access: Access) -> int:
+        slots = htcondor.Collector(access.collector).query(
+            htcondor.AdType.Startd, constraint="PartitionableSlot", projection=["TotalSlotCpus", "Cpus"]
+        )
+        return sum(int(slot["TotalSlotCpus"]) - int(slot["Cpus"]) for slot in slots)
+
+    return _asked(layout, ask)
+
+
+def job_statuses(layout: Layout) -> list[int] | None:
+    """Return the JobStatus of every job in the queue."""
+
+    def ask(htcondor: Any, _: Access) -> list[int]:
+        return [int(job["JobStatus"]) for job in htcondor.Schedd().query(projection=["JobStatus"])]
+
+    return _asked(layout, ask)
+
+
+def _asked(layout: Layout, ask: Callable[[Any, Access], T]) -> T | None:
+    with suppress(DodasError):
+        access, htcondor = configure(layout.name), bindings()
+        with suppress(htcondor.HTCondorException):
+            return ask(htcondor, access)
+    return None

@@ -1,0 +1,73 @@
+"""What the user asked for when a pool was made, and what was found out then."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+from dodas.errors import StoreError
+from dodas.pool.layout import Layout, unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """A pool as it is to be.
+
+    Attributes:
+        cpus: Processors that jobs may take.
+        memory: Memory that jobs may take, in MiB.
+        image: Image with HTCondor; empty for that of the host.
+        shared_disk: Whether the node sees the directories of the host.
+        port: TCP port on the loopback address.
+        user: What the user is called in the pool.
+        source: Where HTCondor was found, for people.
+    """
+
+    cpus: int
+    memory: int
+    image: str
+    shared_disk: bool
+    port: int
+    user: str
+    source: str = ""
+
+    def write(self, layout: Layout) -> None:
+        """Keep it in the pool's directory."""
+        write_text(layout.at("pool.json"), json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def of(cls, layout: Layout) -> Definition:
+        """Return that of a pool which exists; errors are those of :meth:`read`.
+
+        Raises:
+            SpecError: There is no such pool any more.
+        """
+        definition = cls.read(layout)
+        if definition is None:
+            raise unknown(layout.name)
+        return definition
+
+    @classmethod
+    def read(cls, layout: Layout) -> Definition | None:
+        """Return that of a pool; ``None`` if there is no such pool.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
+        path = layout.at("pool.json")
+        try:
+            with open(path, encoding="utf-8") as file:
+                return cls(**json.load(file))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise StoreError(f"{path} cannot be read: {error}", hint=f"remove {layout.root}") from error
+
+
+def write_text(path: str, text: str, mode: int = 0o600) -> None:
+    """Write a file that is complete as soon as it is there."""
+    temporary = f"{path}.new"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(temporary, path)

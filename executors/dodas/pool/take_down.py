@@ -1,0 +1,49 @@
+"""Ends a pool wholly."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from dodas.containers import locks
+from dodas.containers.removal import remove_tree
+from dodas.errors import BackendError
+from dodas.pool import look
+from dodas.pool.furnish import remove_if_empty
+from dodas.pool.keeping import bury
+from dodas.pool.layout import Layout, known, pools_dir
+
+
+def take_down(name: str, *, force: bool = False) -> int:
+    """End all processes of a pool and remove all its files; return how many jobs were lost.
+
+    Args:
+        name: The pool, dead or alive.
+        force: Whether jobs in its queue may be lost.
+
+    Raises:
+        SpecError: There is no such pool.
+        BackendError: It has jobs, or its processes do not end.
+    """
+    layout = known(name)
+    with locks.exclusive(layout.lock, keep=False):
+        layout = known(name)
+        jobs = look.jobs(layout)
+        lost = sum(jobs.values())
+        if lost and not force:
+            told = ", ".join(f"{count} {state}" for state, count in jobs.items())
+            raise BackendError(
+                f"the pool {name} has jobs in its queue, which would be lost: {told}",
+                hint="wait for them, remove them (condor_rm -all), or give --force",
+            )
+        bury(layout)
+        _remove(layout)
+    remove_if_empty(pools_dir())
+    return lost
+
+
+def _remove(layout: Layout) -> None:
+    # The definition goes first: what is left by somebody who is killed here is no pool.
+    with suppress(FileNotFoundError):
+        os.unlink(layout.at("pool.json"))
+    remove_tree(layout.root)
