@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Union
 
 from dodas.step import Result, Step
+from dodas.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Finished:
     result: Result
 
 
-Event = Queued | Preparing | Started | Finished
+Event = Union[Queued, Preparing, Started, Finished]  # noqa: UP007 - evaluated, and nodes may have 3.9
 
 
 class Backend(Protocol):

@@ -8,15 +8,15 @@ only at the edge where they enter.  Text that is not UTF-8 is carried by ``surro
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import timedelta
 from enum import Enum
 from typing import Any
 
 from dodas.errors import SpecError
+from dodas.values import dataclass
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -65,11 +65,15 @@ class Mount:
         source: Absolute path on the host.
         target: Absolute path in the container; any character, colons too.
         writable: Whether the step may change it.
+        whole: Whether everything in it belongs to the step.  Where the disk is not shared, all of it is
+            brought along, and back if it is writable; of others only what the step's ``inputs`` and
+            ``outputs`` name.
     """
 
     source: str
     target: str
     writable: bool = False
+    whole: bool = True
 
     def __post_init__(self) -> None:
         for what, path in (("source", self.source), ("target", self.target)):
@@ -130,6 +134,9 @@ class Step:
         as_root: Whether the command believes to be root; files still belong to the user.
         entrypoint: Whether the image's own entry point comes before ``argv``, as with ``docker run``.
         attempt: 1 for the first.
+        identity: What makes it the same work as a step of an earlier, interrupted run, whose result may then
+            be taken; empty if nothing is known to.
+        hints: What one kind of backend alone understands, as ``("htcondor.rank", "Mips")``; others ignore it.
     """
 
     id: str
@@ -149,6 +156,8 @@ class Step:
     as_root: bool = False
     entrypoint: bool = False
     attempt: int = 1
+    identity: str = ""
+    hints: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.entrypoint and not (self.argv and self.argv[0]):
@@ -179,6 +188,8 @@ class Step:
 
     def digest(self) -> str:
         """Return ``sha256:…`` of the description."""
+        import hashlib  # noqa: PLC0415 - takes milliseconds, and a node does not need it
+
         return "sha256:" + hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
@@ -280,6 +291,7 @@ def _step(plain: dict[str, Any]) -> Step:
         mounts=tuple(Mount(**item) for item in plain.pop("mounts", ())),
         inputs=tuple(Input(**item) for item in plain.pop("inputs", ())),
         outputs=tuple(Output(**item) for item in plain.pop("outputs", ())),
+        hints=tuple((name, value) for name, value in plain.pop("hints", ())),
         resources=Resources(**resources, walltime=None if walltime is None else timedelta(seconds=walltime)),
         **plain,
     )

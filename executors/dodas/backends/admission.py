@@ -7,9 +7,9 @@ the same shape share a queue; choosing costs time in the number of shapes, not o
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
 
 from dodas.step import Resources
+from dodas.values import dataclass
 
 _MICRO = 1_000_000
 _PATIENCE = 32  # starts that may pass the step that waits longest before room is kept for it

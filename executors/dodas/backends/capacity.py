@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
-Read = Callable[[str], float | None]
+from dodas.values import dataclass
+
+Read = Callable[[str], "float | None"]
 
 
 def cores(root: str = "/", affinity: int | None = None) -> float:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from dodas.step import Mount
+from dodas.values import dataclass
 
 # Where images made for NVIDIA's runtime look for the driver (LD_LIBRARY_PATH of nvidia/cuda).
 LIBRARIES = "/usr/local/nvidia/lib64"

@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from typing import Union
 
 from dodas.backends.words import size
 from dodas.containers.prepared import PreparedRoot
 from dodas.containers.progress import OnProgress, Progress
 from dodas.errors import DodasError
+from dodas.values import dataclass
 
 _AT_ONCE = 2
 _EVERY = 0.5  # seconds between two words of progress
@@ -44,7 +45,7 @@ class Failed:
     problem: str
 
 
-ImageNews = Word | Ready | Failed
+ImageNews = Union[Word, Ready, Failed]  # noqa: UP007 - evaluated, and nodes may have 3.9
 Use = Callable[[str, OnProgress], AbstractContextManager[PreparedRoot]]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from dodas.backends.admission import Room
@@ -13,6 +13,7 @@ from dodas.containers.engines import engine
 from dodas.containers.launch import Launch, Outcome
 from dodas.containers.prepared import PreparedRoot
 from dodas.step import Step
+from dodas.values import dataclass
 
 
 class State(Enum):

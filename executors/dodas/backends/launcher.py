@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import selectors
 import time
@@ -15,8 +14,6 @@ from dodas.worker.scratch import sweep
 
 _PATIENCE = 10.0  # seconds for steps of a dead worker to end, longer than their grace
 _PAUSE = 0.05
-
-_log = logging.getLogger(__name__)
 
 
 class Launcher:
@@ -74,7 +71,11 @@ class Launcher:
 
     def _bury(self) -> None:
         """Put a dead worker away, but hear first what became of its launches."""
-        _log.warning("the process that starts steps has died; its steps are lost, later ones get a new one")
+        import logging  # noqa: PLC0415 - takes milliseconds, and is not needed when all is well
+
+        logging.getLogger(__name__).warning(
+            "the process that starts steps has died; its steps are lost, later ones get a new one"
+        )
         while self._worker is not None and self._worker.alive:
             self._news += self._worker.told(_PAUSE)
         if self._worker is not None:

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dodas.backend import Event, Queued
@@ -23,6 +23,7 @@ from dodas.worker import plan
 from dodas.worker.client import Worker
 
 if TYPE_CHECKING:
+    from dodas.backends.images import Use
     from dodas.containers.prepare import Pull
 
 
@@ -41,6 +42,8 @@ class LocalBackend:
         logs: Directory for the standard streams of steps that do not redirect them.
         scratch: Directory on a local disk; default :func:`dodas.paths.scratch_dir`.
         pull: When to ask a registry for an image: ``missing``, ``never`` or ``always``.
+        images: Prepares images in another way than from ``store`` and registries.
+        worker: Makes the worker that starts steps, and another one if it dies.
 
     Raises:
         SpecError: More GPUs are asked for than there are.
@@ -58,6 +61,8 @@ class LocalBackend:
         logs: str,
         scratch: str | None = None,
         pull: Pull = "missing",
+        images: Use | None = None,
+        worker: Callable[[], Worker] | None = None,
     ) -> None:
         own = _gpus(gpus)
         self._total = Room(
@@ -73,8 +78,8 @@ class LocalBackend:
         self._loop = Loop(
             total=self._total,
             emit=self._outbox.put,
-            make_worker=lambda: Worker(scratch),
-            use=PreparedImages(store, pull),
+            make_worker=worker or (lambda: Worker(scratch)),
+            use=images or PreparedImages(store, pull),
             engine=EngineChoice(engine),
             launch=starts.launch,
             ended=starts.ended,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 
@@ -17,6 +16,8 @@ def folder(step_id: str) -> str:
     """
     if _PLAIN.fullmatch(step_id):
         return step_id
+    import hashlib  # noqa: PLC0415 - takes milliseconds, and most ids are plain
+
     mark = hashlib.sha256(step_id.encode(errors="surrogateescape")).hexdigest()[:_MARK]
     words = re.sub(r"[^A-Za-z0-9._]+", "-", step_id[: 2 * _KEPT]).strip("-.")[:_KEPT]
     return f"{words}-{mark}" if words else mark

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import selectors
 import time
@@ -20,7 +19,6 @@ from dodas.errors import DodasError
 from dodas.step import Failure, Result, Step
 from dodas.worker.client import Began, News, Worker
 
-_log = logging.getLogger(__name__)
 _FAILED = "dodas failed; see its log"
 
 
@@ -87,7 +85,9 @@ class Loop:
             while not (self._closing and not self._jobs):
                 self._turn()
         except Exception:
-            _log.exception("the local backend failed; its steps are lost")
+            import logging  # noqa: PLC0415 - takes milliseconds, and all is well nearly always
+
+            logging.getLogger(__name__).exception("the local backend failed; its steps are lost")
         finally:
             self._closing = True
             for call in self._mailbox.close():  # came while the last turn was made

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from dodas.backends.words import duration, signal_name, size
 from dodas.containers.launch import Outcome
 from dodas.step import Failure, Result, Step, Usage
+from dodas.values import dataclass
 
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
 

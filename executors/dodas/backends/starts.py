@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 from dodas.backends import gpus
@@ -12,8 +11,6 @@ from dodas.backends.logs import Logs
 from dodas.containers.engines import engine
 from dodas.containers.launch import Launch
 from dodas.worker.plan import plan
-
-_log = logging.getLogger(__name__)
 
 
 class Starts:
@@ -67,7 +64,9 @@ class Starts:
             return
         self._warned.add(job.engine)
         how = "without a container" if job.root is None else f"in the engine {job.engine}"
-        _log.warning(
+        import logging  # noqa: PLC0415 - takes milliseconds, and is not needed by most
+
+        logging.getLogger(__name__).warning(
             "steps that should have no network, like %s, have one: it cannot be taken away %s",
             job.step.name,
             how,

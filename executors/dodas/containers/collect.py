@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from dodas.containers import garbage, locks, tags
@@ -16,6 +16,7 @@ from dodas.containers.inspection import inspect
 from dodas.containers.removal import remove_tree, throw_away
 from dodas.containers.store import Store, lookup
 from dodas.errors import StoreError
+from dodas.values import dataclass
 
 __all__ = ["Removed", "Report", "gc", "inspect", "remove"]
 

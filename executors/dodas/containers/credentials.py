@@ -16,11 +16,12 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dodas.containers import keystore
 from dodas.containers.reference import DOCKER_HUB
+from dodas.values import dataclass
 
 _HELPER_SECONDS = 60
 _HUB_KEYS = ("https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io")

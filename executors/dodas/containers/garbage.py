@@ -8,11 +8,11 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from dodas.containers import locks, ready, tags
 from dodas.containers.layout import Layout
 from dodas.containers.prepared import PreparedRoot
+from dodas.values import dataclass
 
 _LOCK = re.compile(r"(?:make-)?([0-9a-f]{8}-[0-9a-f-]{27})\.lock")
 # udocker, which takes no locks, links a blob to its image only when it has fetched it.

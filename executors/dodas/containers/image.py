@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from dodas.containers.prepared import ImageConfig
 from dodas.containers.reference import is_digest
 from dodas.errors import ImageCorrupt
+from dodas.values import dataclass
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from dodas.errors import ImageCorrupt
+from dodas.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from typing import Any
 
 from dodas.errors import ImageCorrupt
+from dodas.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

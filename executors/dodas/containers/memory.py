@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dodas.containers.prepared import PreparedRoot
+from dodas.values import dataclass
 
 
 @dataclass(slots=True)

@@ -152,7 +152,7 @@ def _unpack(store: Store, image: Image, directory: str, progress: OnProgress) ->
     ids = image.diff_ids or ("",) * len(image.layers)
     layers = [
         Layer(path=store.layout.blob(name), digest=name if is_digest(name) else "", diff_id=diff_id)
-        for name, diff_id in zip(image.layers, ids, strict=True)
+        for name, diff_id in zip(image.layers, ids)  # noqa: B905 - of equal length; nodes may have 3.9
     ]
     try:
         unpack(layers, directory, what=image.name, progress=progress)

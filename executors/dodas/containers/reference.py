@@ -8,9 +8,9 @@ never guessed away: ``127.0.0.1:5000/debian`` is that registry and no other.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from dodas.errors import SpecError
+from dodas.values import dataclass
 
 DOCKER_HUB = "docker.io"
 

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
-import platform
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from typing import Any
 
 from dodas import __version__
-from dodas.containers.engines import ENGINES, engine, proot
+from dodas.containers.engines import ENGINES, engine, proot, traced
 from dodas.errors import EngineError
 from dodas.paths import cache_dir, scratch_dir, store_dir
-from dodas.worker.selftest import Verdict, prove
+from dodas.worker.verdict import Verdict
 
 AUTO = "auto"
 # What works may stop working with the next update; what does not may be mended any minute.
 _LIFE_OF_SUCCESS, _LIFE_OF_FAILURE = 7 * 86400.0, 120.0
 _ORDER = ("namespace", "fuse", "proot", "proot-noseccomp")
 
-_log = logging.getLogger("dodas")
 _programs: dict[str, str] = {}
 
 
@@ -48,7 +44,7 @@ def choose(name: str = "") -> str:
         found = verdict(candidate)
         if found.works:
             if found.remark and not engine(candidate).isolates_root:
-                _log.warning("engine %s: %s", candidate, found.remark)
+                _warn(candidate, found.remark)
             return candidate
         problems.append(f"{candidate}: {found.problem}")
     what = "no container engine works here" if wanted == AUTO else "the engine cannot be used here"
@@ -75,10 +71,18 @@ def program_of(name: str) -> str:
     return _programs.get(name, "")
 
 
+def _warn(name: str, remark: str) -> None:
+    import logging  # noqa: PLC0415 - takes milliseconds, and the best engines give no reason
+
+    logging.getLogger("dodas").warning("engine %s: %s", name, remark)
+
+
 def _verdict(name: str, program: str, fresh: bool) -> Verdict:
     path = os.path.join(cache_dir(), "engines", f"{_key(name, program)}.json")
     known = None if fresh else _remembered(path)
     if known is None:
+        from dodas.worker.selftest import prove  # noqa: PLC0415 - seldom needed
+
         known = prove(name, program)
         _remember(path, known)
     return known
@@ -86,28 +90,40 @@ def _verdict(name: str, program: str, fresh: bool) -> Verdict:
 
 def _key(name: str, program: str) -> str:
     """Return a name that changes with everything on which the verdict depends."""
-    stamp: tuple[Any, ...] = ()
-    if program:
-        status = os.stat(program)
-        stamp = (program, status.st_size, status.st_mtime_ns)
     facts = (
         name,
-        stamp,
+        *(_stamp(path) for path in (traced.files(program) if program else ())),
         __version__,
         sys.version,
         os.uname(),
         os.geteuid(),
         store_dir(),
-        scratch_dir(),
+        _disk(scratch_dir()),
         _boot(),
     )
     return f"{name}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}"
 
 
+def _disk(path: str) -> int:
+    """Return which disk ``path`` is on: every job of a batch system has a directory of its own there."""
+    with suppress(OSError):
+        return os.stat(path).st_dev
+    return 0
+
+
+def _stamp(path: str) -> tuple[Any, ...]:
+    """Return what changes when the file at ``path`` does, or appears."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return (path,)
+    return path, status.st_size, status.st_mtime_ns
+
+
 def _boot() -> str:
     with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
-    return platform.node()
+    return os.uname().nodename
 
 
 def _remembered(path: str) -> Verdict | None:
@@ -125,7 +141,7 @@ def _remember(path: str, known: Verdict) -> None:
     values = {name: getattr(known, name) for name in ("engine", "program", "problem", "remark")}
     with suppress(OSError):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
-        with open(descriptor, "w", encoding="utf-8") as file:
+        temporary = f"{path}.{os.urandom(8).hex()}"
+        with open(temporary, "x", encoding="utf-8") as file:
             json.dump(values, file)
         os.replace(temporary, path)

@@ -31,11 +31,12 @@ def check(step: Step) -> None:
                 f"step {step.name!r} wants {source} brought in, and only files of this machine can be",
                 hint="fetch it in a step of its own, and give its absolute path",
             )
-    if step.outputs:
-        raise SpecError(
-            f"step {step.name!r} wants {step.outputs[0].path} brought out, which is not done here",
-            hint="mount a writable directory and let the step write there",
-        )
+    for output in step.outputs:
+        if not _is_visible(step, output.path, output.destination):
+            raise SpecError(
+                f"step {step.name!r} wants {output.path} brought to {output.destination}, and no mount does",
+                hint="mount a writable directory and let the step write there",
+            )
     if step.image is None:
         _check_host(step)
 
@@ -126,9 +127,23 @@ def _environment(
 
 
 def _mounts(step: Step, added: tuple[Mount, ...]) -> Iterator[tuple[str, str, bool]]:
-    inputs = (Mount(source=item.source, target=item.target) for item in step.inputs)
+    inputs = (
+        Mount(source=item.source, target=item.target)
+        for item in step.inputs
+        if not _is_visible(step, item.target, item.source)
+    )
     for mount in (*added, *step.mounts, *inputs):
         yield mount.source, mount.target, mount.writable
+
+
+def _is_visible(step: Step, inside: str, outside: str) -> bool:
+    """Return whether a path of the container is that path of the machine, by the step's own mounts."""
+    inside, outside = posixpath.normpath(inside), posixpath.normpath(outside)
+    for mount in reversed(step.mounts):  # the last one that covers a path is the one that shows
+        target, source = posixpath.normpath(mount.target), posixpath.normpath(mount.source)
+        if inside == target or inside.startswith(target + "/"):
+            return outside == source + inside[len(target) :]
+    return step.image is None and inside == outside
 
 
 def _check_host(step: Step) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from dodas.containers.tar.faults import TarFault
 from dodas.containers.tar.members import Kind, members
 from dodas.containers.tar.sources import Seekable
 from dodas.errors import ImageCorrupt
+from dodas.values import dataclass
 
 _CHUNK = 1 << 20
 _LARGEST_TEXT = 64 << 20

@@ -15,7 +15,7 @@ from dodas.containers.registry.faults import unreachable
 from dodas.containers.registry.wire import Wire
 from dodas.errors import ImageError, ImageNotAllowed
 
-FindLogin = Callable[[], Login | None]
+FindLogin = Callable[[], "Login | None"]
 
 
 class Authority:

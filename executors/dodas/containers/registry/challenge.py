@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from dodas.values import dataclass
 
 _PARAMETER = re.compile(
     r"""(?:(?P<scheme>[A-Za-z][\w-]*)[ ]+)?     # a new challenge begins

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from dodas.containers.reference import DOCKER_HUB, Reference
 from dodas.errors import SpecError
+from dodas.values import dataclass
 
 HUB_ADDRESS = "https://registry-1.docker.io"
 

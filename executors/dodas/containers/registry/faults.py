@@ -11,10 +11,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-import requests
-import urllib3
-
 from dodas.containers.reference import Reference
+from dodas.containers.registry.client import requests, urllib3
 from dodas.errors import ImageError, ImageNotAllowed, ImageNotFound, RegistryUnreachable
 
 _OFFLINE = (

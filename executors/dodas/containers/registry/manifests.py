@@ -6,12 +6,12 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from dodas.containers.reference import is_digest
 from dodas.containers.registry.platforms import Platform
 from dodas.errors import ImageCorrupt, ImageError, ImageNotFound
+from dodas.values import dataclass
 
 _DOCKER = "application/vnd.docker.distribution."
 _OCI = "application/vnd.oci.image."

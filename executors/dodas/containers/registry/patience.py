@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+
+from dodas.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

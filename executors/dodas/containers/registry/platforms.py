@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 
 from dodas.errors import SpecError
+from dodas.values import dataclass
 
 # What the kernel calls a machine -> what Go, and so every registry, calls it.
 _MACHINES = {
@@ -37,8 +37,8 @@ _ALSO = {
 class Platform:
     """Operating system, architecture and variant, in the words of the OCI image index."""
 
-    os: str = "linux"
     architecture: str
+    os: str = "linux"
     variant: str = ""
 
     def __post_init__(self) -> None:

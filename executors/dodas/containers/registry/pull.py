@@ -93,8 +93,8 @@ def _check_platform(config: bytes, wanted: tuple[Platform, ...], reference: Refe
 
 def _bring_all(courier: Courier, blobs: Sequence[Descriptor]) -> None:
     """Bring several blobs at once; the first failure ends all."""
-    todo = queue.SimpleQueue[Descriptor]()
-    done = queue.SimpleQueue[BaseException | None]()
+    todo: queue.SimpleQueue[Descriptor] = queue.SimpleQueue()
+    done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
     for blob in blobs:
         todo.put(blob)
     for _ in range(min(_AT_ONCE, len(blobs))):

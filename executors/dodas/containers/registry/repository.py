@@ -7,11 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
-import requests
-
 from dodas.containers.credentials import find_login
 from dodas.containers.reference import DOCKER_HUB, Reference, is_digest
 from dodas.containers.registry.authority import Authority
+from dodas.containers.registry.client import requests
 from dodas.containers.registry.endpoints import HUB_ADDRESS, Endpoint
 from dodas.containers.registry.faults import WebPage, not_allowed, not_available, unreachable
 from dodas.containers.registry.manifests import ACCEPT, Index, Manifest, damaged, read, verify

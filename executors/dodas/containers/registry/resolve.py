@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dodas.containers.reference import Reference
 from dodas.containers.registry.manifests import Manifest, damaged
 from dodas.containers.registry.platforms import Platform
 from dodas.containers.registry.repository import Repository
 from dodas.containers.registry.wire import Wire
 from dodas.errors import ImageError
+from dodas.values import dataclass
 
 _DEPTH = 4  # an index may list indexes; nobody needs more
 

@@ -6,11 +6,9 @@ import re
 import threading
 from collections.abc import Sequence
 
-import requests
-import urllib3
-
 from dodas.containers.blobs import Blob
 from dodas.containers.progress import OnProgress, Progress, ignore
+from dodas.containers.registry.client import requests, urllib3
 from dodas.containers.registry.faults import WebPage, fault_of, unreachable
 from dodas.containers.registry.manifests import Descriptor
 from dodas.containers.registry.patience import Patience

@@ -13,11 +13,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import requests
-import urllib3
-from requests.auth import AuthBase
-
 from dodas import __version__
+from dodas.containers.registry.client import requests, urllib3
 from dodas.containers.registry.endpoints import Endpoint, Surroundings, is_loopback
 from dodas.containers.registry.faults import fault_of, is_absence, is_distrust, refused, unreachable
 from dodas.containers.registry.patience import Patience, seconds_asked
@@ -30,7 +27,7 @@ _NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
 _SMALL = 4 << 20  # bytes; the limit that the OCI distribution specification sets for manifests
 
 
-class _Authorization(AuthBase):
+class _Authorization:
     """Puts in the header that we want.  Without it requests would take a password from ``~/.netrc``."""
 
     def __init__(self, value: str) -> None:
