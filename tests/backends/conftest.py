@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 import smallimage
+from backend_kinds import Anywhere
+from condor_pool import Pools
 from dodas.backends.local import LocalBackend
 from dodas.step import Step
 from local_runs import Followed, Make
+
+PoolOf = Callable[[str], tuple[Pools, str]]
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +56,32 @@ def left(tmp_path: Path) -> list[str]:
     """Return what is left in the scratch space."""
     homes = list((tmp_path / "scratch").iterdir())
     return [name for home in homes for name in os.listdir(home)]
+
+
+@pytest.fixture
+def pools(condor_pool: PoolOf, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], str]:
+    """Return what brings up a pool, with or without a shared disk, that this process can then talk to."""
+
+    def up(shared: bool) -> str:
+        made, name = condor_pool("shared" if shared else "far")
+        monkeypatch.setenv("DODAS_STATE", str(made.state))
+        monkeypatch.setenv("CONDOR_CONFIG", os.devnull)  # to be put back: configuring for a pool changes it
+        return name
+
+    return up
+
+
+KINDS = {"local": None, "pool": True, "pool without shared disk": False}
+
+
+@pytest.fixture(params=list(KINDS))
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Anywhere]:
+    """Every kind of backend, one after the other."""
+    shared = KINDS[request.param]
+    pool = None if shared is None else request.getfixturevalue("pools")(shared)
+    place = Anywhere(tmp_path, pool)
+    yield place
+    place.close()
 
 
 @pytest.fixture

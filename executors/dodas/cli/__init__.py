@@ -21,7 +21,9 @@ from dodas.errors import DodasError
 COMMANDS = {
     "run": ("dodas.cli.run", "run one command in a container", ""),
     "image": ("dodas.cli.image", "pull, load, prepare, list and remove images", ""),
+    "pool": ("dodas.cli.pool", "make an HTCondor pool on this host, look at it, end it", ""),
     "cwl": ("dodas_cwl.command", "run a CWL workflow, every step in a container", "cwl"),
+    "logs": ("dodas.cli.logs", "show what steps on a pool wrote, and how they ended", ""),
     "doctor": ("dodas.cli.doctor", "say what works here, what does not, and what mends it", ""),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Protocol, TextIO
 from dodas.backend import Event, Finished, Preparing, Started
 from dodas.backends.words import duration
 from dodas.cli.summary import summary
-from dodas.cli.tally import Line, Stage, Tally
+from dodas.cli.tally import Line, Stage, Tally, printable
 from dodas.step import Step
 
 _EVERY = 15.0  # seconds between two lines on one thing that is prepared
@@ -89,7 +90,8 @@ class _Lines:
                 return f"done      {line.name}  {took}"
             return f"{line.stage.value:9} {line.name}  {took}: {line.note}"
         if isinstance(event, Started):
-            return f"started   {line.name}"
+            away = event.node and event.node != os.uname().nodename
+            return f"started   {line.name}" + (f" on {printable(event.node)}" if away else "")
         if isinstance(event, Preparing):
             return self._progress(line.note)
         return ""

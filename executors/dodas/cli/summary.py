@@ -52,6 +52,8 @@ def failure(name: str, result: Result) -> Iterator[str]:
     if last:
         yield "  the last it wrote to standard error:"
         yield from (f"    {line}" for line in last)
+    if result.node and result.node != os.uname().nodename:
+        yield f"  node:    {printable(result.node)}"
     for what, path in (("stdout", result.stdout), ("stderr", result.stderr), ("scratch", result.scratch)):
         if path:
             yield f"  {what + ':':8} {printable(path)}"
