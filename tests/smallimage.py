@@ -23,11 +23,12 @@ def fill(store: str, folder: Path) -> None:
     """Put the image, not unpacked, into a store."""
     path = folder / "small.tar"
     if not path.exists():
-        _write(path)
+        write(path)
     import_tar(Store(store), str(path), NAME)
 
 
-def _write(path: Path) -> None:
+def write(path: Path) -> None:
+    """Write the archive that it is made from."""
     busybox = need("busybox")
     applets = subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True).stdout.split()
     with tarfile.open(path, "w") as archive:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOTS = [str(Path(__file__).parents[1] / root) for root in ("executors", "snakemake_plugin")]
@@ -25,6 +25,11 @@ class Workflow:
 
     path: Path
     env: dict[str, str]
+    options: tuple[str, ...] = ()
+
+    def with_options(self, *options: str) -> Workflow:
+        """Return the same, always run with these options of the executor."""
+        return replace(self, options=(*self.options, *options))
 
     def write(self, name: str, text: str) -> Path:
         target = self.path / name
@@ -36,7 +41,8 @@ class Workflow:
         return (self.path / name).read_text()
 
     def command(self, *arguments: str, executor: str = "dodas") -> list[str]:
-        where = ["--cores", "2"] if executor == "local" else ["--executor", executor, "--jobs", "20"]
+        where = ["--executor", executor, "--jobs", "50", *self.options]
+        where = ["--cores", "2"] if executor == "local" else where
         return [sys.executable, "-m", "snakemake", *where, "--nocolor", *arguments]
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -73,7 +79,7 @@ class Workflow:
         }
 
     def logs(self) -> list[Path]:
-        return sorted(path for path in (self.path / ".snakemake/dodas").rglob("*") if path.is_file())
+        return sorted(path for path in (self.path / ".snakemake/dodas").glob("2*/*") if path.is_file())
 
 
 def make_workflow(path: Path) -> Workflow:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,17 @@ MB = 1_000_000  # Snakemake's mem_mb and disk_mb are decimal
 _GPUS = ("gpu", "gpus", "nvidia_gpu")
 # `threads: 0` marks rules that hardly compute; a hundred of them share a core.
 _HARDLY = 0.01
+# Submit commands that a rule may give as resources (condor_submit(1)).
+_CONDOR = (
+    "requirements",
+    "rank",
+    "accounting_group",
+    "accounting_group_user",
+    "priority",
+    "concurrency_limits",
+)
+_SEMICOLONS = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')  # those outside of double quotes
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +71,30 @@ def allot(job: Any, guesses: Mapping[str, object], ceiling: Ceiling) -> Resource
         gpus=_gpus(given),
         walltime=_walltime(given.get("runtime")),
     )
+
+
+def hints(job: Any) -> tuple[tuple[str, str], ...]:
+    """Return what the resources of ``job`` whose names begin with ``htcondor_`` say to HTCondor.
+
+    Raises:
+        SpecError: ``htcondor_attributes`` is not ``NAME=VALUE; NAME=VALUE``.
+    """
+    given = job.resources
+    values = ((command, given.get(f"htcondor_{command}")) for command in _CONDOR)
+    found = [(f"htcondor.{command}", str(value)) for command, value in values if value not in (None, "")]
+    return (*found, *((f"htcondor.+{name}", value) for name, value in _attributes(given)))
+
+
+def _attributes(given: Any) -> Iterator[tuple[str, str]]:
+    text = str(given.get("htcondor_attributes") or "")
+    for part in filter(str.strip, _SEMICOLONS.split(text)):
+        name, equals, value = (word.strip() for word in part.partition("="))
+        if not equals or not _NAME.fullmatch(name.removeprefix("+")) or not value:
+            raise SpecError(
+                f"htcondor_attributes: {part.strip()!r} is not NAME=VALUE",
+                hint='write NAME=VALUE; NAME=VALUE, text in double quotes: Project="physics"; Urgent=true',
+            )
+        yield name.removeprefix("+"), value
 
 
 def _chosen(rules: Iterable[Any], name: str, guesses: Mapping[str, object]) -> bool:

@@ -8,75 +8,78 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+from dodas.errors import SpecError
 from dodas.step import Result, Step
-from snakemake_executor_plugin_dodas import modes, releases, reports
+from snakemake_executor_plugin_dodas import identity, modes, releases, reports
+from snakemake_executor_plugin_dodas.backends import Past
 from snakemake_executor_plugin_dodas.capture import NotCapturableError
 from snakemake_executor_plugin_dodas.command import Command
 from snakemake_executor_plugin_dodas.direct import Director
 from snakemake_executor_plugin_dodas.images import image_name
-from snakemake_executor_plugin_dodas.modes import Mode
-from snakemake_executor_plugin_dodas.steps import CONTAINER_TMPDIR, Site, Worker
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A step, and the command whose files go when it ended."""
-
-    step: Step
-    command: Command | None = None
-
-    def tidy(self) -> None:
-        """Remove what belongs to the step alone."""
-        if self.command is not None:
-            self.command.tidy()
-
+from snakemake_executor_plugin_dodas.part import Part
+from snakemake_executor_plugin_dodas.steps import Site, Worker
 
 Course = Generator[list[Part], Sequence[Result], None]
 
 
 class Planner:
-    """Lays out the courses of all jobs of a run."""
+    """Lays out the courses of all jobs of a run.
 
-    def __init__(self, workflow: Any, site: Site, director: Director, worker: Worker) -> None:
+    Args:
+        workflow: Snakemake's.
+        site: What all jobs share.
+        director: Gets commands out of jobs.
+        worker: Makes the command of a second Snakemake.
+        past: What the backend knows of an earlier run; ``None`` if its steps end with the run.
+    """
+
+    def __init__(
+        self, workflow: Any, site: Site, director: Director, worker: Worker, past: Past | None = None
+    ) -> None:
         self._workflow = workflow
         self._site = site
         self._director = director
         self._worker = worker
+        self._past = past
+        self._unfinished: dict[Any, str] = {}
         self._serial = itertools.count(1)
 
     def course(self, job: Any, *, shared_files: bool) -> Course:
         """Return the course of ``job``, which does its work when it is asked for the first steps."""
-        match modes.mode(job, shared_files=shared_files):
-            case Mode.DIRECT:
+        shared_disk = self._site.shared
+        match modes.mode(job, shared_files=shared_files, shared_disk=shared_disk):
+            case modes.Mode.DIRECT:
                 return self._single(job)
-            case Mode.LAYERS:
+            case modes.Mode.LAYERS:
                 return self._layers(job)
             case _:
-                return self._second_snakemake(job)
+                return self._second_snakemake(job, modes.reason_for_worker(job, shared_files=shared_files))
 
     def _single(self, job: Any) -> Course:
         image = self._image(job)
         self._settle_tmpdir(job, image)
-        self._run(job.prepare())
+        part = self._under_way(job, image)
         cache = releases.cache_of(job)
-        if cache is not None and self._fetched(cache, job):
-            return
+        if part is None:
+            self._run(job.prepare())
+            if cache is not None and self._fetched(cache, job):
+                return
         usages = []
         repeats = job.benchmark_repeats or 1
         for iteration in range(repeats):
             try:
-                part = self._part(job, image, iteration if job.benchmark else None)
-            except NotCapturableError:
-                yield from self._second_snakemake(job)
+                part = part or self._part(job, image, iteration if job.benchmark else None)
+            except NotCapturableError as error:
+                yield from self._second_snakemake(job, str(error))
                 return
             [result] = yield [part]
+            part = None
             usages.append(result.usage)
         if job.benchmark:
             extended = bool(getattr(self._workflow.output_settings, "benchmark_extended", False))
@@ -84,7 +87,32 @@ class Planner:
         if cache is not None:
             self._run(cache.store(job))
 
+    def _under_way(self, job: Any, image: str | None) -> Part | None:
+        """Return the part that an interrupted run started and that goes on, or went on, without it.
+
+        Nothing is prepared for it again: that would remove what it has made.
+        """
+        if self._past is None:
+            return None
+        word = self._unfinished.pop(job, "") or releases.unfinished(job)
+        if not word:
+            return None
+        if not job.is_shadow and not (job.benchmark_repeats or 0) > 1:
+            with suppress(NotCapturableError):
+                part = self._part(job, image, 0 if job.benchmark else None)
+                part = replace(part, step=replace(part.step, identity=word))
+                if identity.is_of(word, part.digest) and self._past.known([part.step]):
+                    for output in part.step.outputs:
+                        os.makedirs(os.path.dirname(output.destination), exist_ok=True)
+                    return part
+                part.tidy()
+        self._past.forget([Step(id=word, name=job.name, argv=("-",), identity=word)])
+        return None
+
     def _layers(self, group: Any) -> Course:
+        if self._past is not None:
+            # As soon as the first layer runs, Snakemake takes note of all jobs anew.
+            self._unfinished.update((job, releases.unfinished(job)) for job in group.jobs)
         for layer in group.toposorted:
             yield from _together([self._member(job) for job in layer])
             for job in layer:
@@ -93,20 +121,42 @@ class Planner:
     def _member(self, job: Any) -> Course:
         return self.course(job, shared_files=True)
 
-    def _second_snakemake(self, job: Any) -> Course:
+    def _second_snakemake(self, job: Any, why: str) -> Course:
+        if not self._site.shared:
+            raise SpecError(
+                f"{_called(job)} needs a second Snakemake where it runs, because {why}, and nodes "
+                "do not share the disk of this machine",
+                hint="add the rule to localrules, or run where the disk is shared",
+            )
         yield [Part(self._site.worker_step(job, self._name(job), self._worker))]
 
     def _part(self, job: Any, image: str | None, iteration: int | None) -> Part:
+        if not self._site.shared and self._director.has_conda(job):
+            raise SpecError(
+                f"{_called(job)} has a conda environment, and nodes do not share the disk of this machine",
+                hint="give the rule a container directive, and run without conda",
+            )
         command = self._director.command(job, image=image, iteration=iteration)
-        for folder in command.folders:
-            os.makedirs(folder, exist_ok=True)
         name = self._name(job)
+        part = Part(self._step(job, name, command, image), job, command)
+        if self._past is None:
+            return part.opened()
+        own = self._site.own_env(command)
+        digest = identity.digest(job, part.step, command, env=own, iteration=iteration)
+        step = part.step
+        if command.files or command.folders:
+            command = command.named(digest)
+            step = self._step(job, name, command, image)
+        step = replace(step, identity=identity.identity(digest))
+        return Part(step, job, command, digest).opened()
+
+    def _step(self, job: Any, name: str, command: Command, image: str | None) -> Step:
         if image is None:
-            return Part(self._site.host_step(job, name, command), command)
-        return Part(self._site.container_step(job, name, command, image), command)
+            return self._site.host_step(job, name, command)
+        return self._site.container_step(job, name, command, image)
 
     def _image(self, job: Any) -> str | None:
-        url = job.container_img_url
+        url = job.container_img_url or self._site.image
         return image_name(url) if url and not self._director.has_environment(job) else None
 
     def _settle_tmpdir(self, job: Any, image: str | None) -> None:
@@ -119,7 +169,7 @@ class Planner:
             return
         default = releases.expression(job.rule.resources.get("tmpdir")) == self._site.guesses.get("tmpdir")
         if default:
-            tmpdir = tempfile.gettempdir() if image is None else CONTAINER_TMPDIR
+            tmpdir = self._site.default_tmpdir(image)
         else:
             tmpdir = job.rule.expand_resources(job.wildcards_dict, job.input, job.attempt).get("tmpdir")
         job._resources = releases.with_value(resources, "tmpdir", tmpdir)
@@ -138,6 +188,10 @@ class Planner:
 
     def _name(self, job: Any) -> str:
         return f"{job.name[:100]}.{job.jobid}.{next(self._serial)}"
+
+
+def _called(job: Any) -> str:
+    return f"group {job.name!r}" if job.is_group() else f"rule {job.rule.name!r}"
 
 
 def _together(courses: Sequence[Course]) -> Course:

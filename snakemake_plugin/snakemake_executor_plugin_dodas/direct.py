@@ -32,7 +32,11 @@ class Director:
 
         Like with Snakemake, the container of the rule is then not used.
         """
-        return bool((self._conda and job.conda_env) or (self._env_modules and job.env_modules))
+        return self.has_conda(job) or bool(self._env_modules and job.env_modules)
+
+    def has_conda(self, job: Any) -> bool:
+        """Return whether the user wants ``job`` in a conda environment of the host."""
+        return bool(self._conda and job.conda_env)
 
     def command(self, job: Any, *, image: str | None, iteration: int | None = None) -> Command:
         """Return what runs ``job``.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -61,9 +62,21 @@ class Executor(RealExecutor):
         """Tell the user."""
         self.run_job_pre(job)
 
-    def submitted(self, job: Any) -> None:
-        """Tell the scheduler."""
-        self.report_job_submission(SubmittedJobInfo(job))
+    def submitted(self, job: Any, words: Mapping[Any, str]) -> None:
+        """Tell the scheduler, and let Snakemake take note of the jobs under way."""
+        self.report_job_submission(SubmittedJobInfo(job, external_jobid=words.get(job)))
+        if job.is_group():
+            self.goes_on(words)
+
+    def goes_on(self, words: Mapping[Any, str]) -> None:
+        """Let Snakemake take note of jobs under way."""
+        for job, word in words.items():
+            with suppress(OSError):  # nothing is lost but the way back after a kill
+                job.register(external_jobid=word)
+
+    def delayed(self, job: Any, why: str) -> None:
+        """Tell the user."""
+        self.logger.info(f"Job {job.jobid} ({job.name}): {why}")
 
     def succeeded(self, job: Any) -> None:
         """Tell the scheduler."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,8 +10,9 @@ from dodas.backend import Backend
 from dodas.errors import DodasError
 from dodas.step import Result
 from snakemake_executor_plugin_dodas import reports
-from snakemake_executor_plugin_dodas.course import Course, Part
+from snakemake_executor_plugin_dodas.course import Course
 from snakemake_executor_plugin_dodas.follow import Follower
+from snakemake_executor_plugin_dodas.part import Part
 
 
 class Desk(Protocol):
@@ -20,11 +21,17 @@ class Desk(Protocol):
     def begins(self, job: Any) -> None:
         """The course of ``job`` begins; raises what is wrong with the job."""
 
-    def submitted(self, job: Any) -> None:
-        """The steps of ``job`` are about to be submitted."""
+    def submitted(self, job: Any, words: Mapping[Any, str]) -> None:
+        """The steps of ``job`` are about to be submitted; ``words`` identify those of its single jobs."""
+
+    def goes_on(self, words: Mapping[Any, str]) -> None:
+        """More steps of single jobs are about to be."""
 
     def succeeded(self, job: Any) -> None:
         """All steps of ``job`` did what was asked."""
+
+    def delayed(self, job: Any, why: str) -> None:
+        """A step of ``job`` has to wait for something unusual, or is tried again."""
 
     def failed(self, job: Any, reason: str, logs: list[str]) -> None:
         """A step of ``job`` failed; ``logs`` are files that say more."""
@@ -45,6 +52,9 @@ class _Flight:
     def open(self) -> list[str]:
         return [part.step.id for part in self.parts if part.step.id not in self.results]
 
+    def words(self) -> dict[Any, str]:
+        return {part.job: part.step.identity for part in self.parts if part.step.identity}
+
     def failure(self) -> Result | None:
         # The first that failed is the reason; others may have been cancelled because of it.
         return next((result for result in self.results.values() if not result.ok), None)
@@ -64,15 +74,21 @@ class Flights:
     """Follows jobs along their courses.
 
     Whatever goes wrong with a job ends as a report on that job, never as an exception: the others go on.
+
+    Args:
+        backend: Where steps run.
+        desk: Takes the reports.
+        here: Whether that is this machine.
     """
 
-    def __init__(self, backend: Backend, desk: Desk) -> None:
+    def __init__(self, backend: Backend, desk: Desk, *, here: bool = True) -> None:
         self.totals = reports.Totals()
+        self._here = here
         self._desk = desk
         self._flights: dict[str, _Flight] = {}
         self._parts: dict[str, Part] = {}
         self._cancelled = False
-        self._follower = Follower(backend, self._ended)
+        self._follower = Follower(backend, self._ended, self._delayed)
 
     def start(self, courses: Iterable[tuple[Any, Course]]) -> None:
         """Begin the courses of jobs; their first steps are submitted together."""
@@ -96,9 +112,9 @@ class Flights:
         try:
             self._desk.begins(flight.job)
             if self._advance(flight):
-                self._desk.submitted(flight.job)
+                self._desk.submitted(flight.job, flight.words())
                 return True
-            self._desk.submitted(flight.job)
+            self._desk.submitted(flight.job, {})
             self._desk.succeeded(flight.job)
         except Exception as error:  # whatever is wrong with a rule concerns its jobs only
             self._desk.broke(flight.job, error)
@@ -130,6 +146,11 @@ class Flights:
             del self._flights[part.step.id]
             self._parts.pop(part.step.id).tidy()
 
+    def _delayed(self, step: str, why: str) -> None:
+        # This machine waits for images only, which is nothing to write home about.
+        if not self._here and step in self._flights and not self._cancelled:
+            self._desk.delayed(self._flights[step].job, why)
+
     def _ended(self, result: Result) -> None:
         flight = self._flights.pop(result.step)
         self._parts.pop(result.step).tidy()
@@ -142,7 +163,8 @@ class Flights:
             if not result.ok:
                 self._follower.cancel(flight.open())
         elif failure := flight.failure():
-            self._desk.failed(flight.job, reports.failure(failure), reports.printed(failure))
+            reason = reports.failure(failure, here=self._here)
+            self._desk.failed(flight.job, reason, reports.printed(failure))
         else:
             self._continue(flight)
 
@@ -153,6 +175,7 @@ class Flights:
             self._desk.broke(flight.job, error)
             return
         if more:
+            self._desk.goes_on(flight.words())
             self._submit([flight])
         else:
             self._desk.succeeded(flight.job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from dodas.backend import Backend, Finished
+from dodas.backend import Backend, Finished, Preparing
 from dodas.errors import DodasError
 from dodas.step import Failure, Result, Step
 
@@ -15,11 +15,19 @@ class Follower:
 
     The function is called once for each step that was submitted, one at a time and in the follower's own
     thread; it may submit more.
+
+    Args:
+        backend: Where steps run.
+        ended: The function.
+        delayed: Is told, in the same thread, what holds up which step.
     """
 
-    def __init__(self, backend: Backend, ended: Callable[[Result], None]) -> None:
+    def __init__(
+        self, backend: Backend, ended: Callable[[Result], None], delayed: Callable[[str, str], None]
+    ) -> None:
         self._backend = backend
         self._ended = ended
+        self._delayed = delayed
         self._changed = threading.Condition()
         self._flying: set[str] = set()
         self._closing = False
@@ -57,6 +65,8 @@ class Follower:
                 for event in self._backend.events():
                     if isinstance(event, Finished):
                         self._settle(event.result)
+                    elif isinstance(event, Preparing):
+                        self._delayed(event.step, event.what)
             except DodasError as error:
                 self._lose(str(error))
 

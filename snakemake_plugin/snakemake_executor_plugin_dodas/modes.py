@@ -22,18 +22,31 @@ class Mode(Enum):
     WORKER = "worker"
 
 
-def mode(job: Any, *, shared_files: bool) -> Mode:
+def mode(job: Any, *, shared_files: bool, shared_disk: bool = True) -> Mode:
     """Return how ``job`` is run.
 
     Args:
         job: A single job or a group.
-        shared_files: Whether all steps see the files of the main process, where it sees them.
+        shared_files: Whether Snakemake may work as if all jobs saw its files, where it sees them.
+        shared_disk: Whether steps really see them.  Otherwise dodas brings them what they declare.
     """
     if not shared_files:
         return Mode.WORKER
     if job.is_group():
-        return _group_mode(job)
-    return Mode.DIRECT if _has_command(job) and not _leaves_shadow(job) else Mode.WORKER
+        return _group_mode(job, shared_disk)
+    misled = shared_disk and _leaves_shadow(job)
+    return Mode.DIRECT if _has_command(job) and not misled else Mode.WORKER
+
+
+def reason_for_worker(job: Any, *, shared_files: bool) -> str:
+    """Return what of ``job`` needs a second Snakemake, for people."""
+    if not shared_files:
+        return "--shared-fs-usage says that Snakemake itself has to bring the files"
+    if job.is_group():
+        return "its jobs are tied by pipes or services"
+    if needs_cache_of_worker(job):
+        return "it uses the cache between workflows"
+    return "it has a run block" if job.is_run else "it is no shell, script, wrapper or notebook rule"
 
 
 def is_simultaneous(job: Any) -> bool:
@@ -41,9 +54,9 @@ def is_simultaneous(job: Any) -> bool:
     return job.is_group() and any(single.pipe_or_service_output for single in job.jobs)
 
 
-def _group_mode(group: Any) -> Mode:
-    contained = any(job.container_img_url for job in group.jobs)
-    return Mode.LAYERS if contained and not is_simultaneous(group) else Mode.WORKER
+def _group_mode(group: Any, shared_disk: bool) -> Mode:
+    layered = not shared_disk or any(job.container_img_url for job in group.jobs)
+    return Mode.LAYERS if layered and not is_simultaneous(group) else Mode.WORKER
 
 
 def _has_command(job: Any) -> bool:

@@ -69,3 +69,18 @@ def needs_cache_of_worker(job: Any) -> bool:
     """Return whether only a second Snakemake knows how to use the cache for ``job``."""
     workflow = job.rule.workflow
     return hasattr(workflow, "get_cache_mode") and bool(workflow.get_cache_mode(job.rule))
+
+
+def unfinished(job: Any) -> str:
+    """Return the word of the executor that is noted for outputs of ``job`` which are not recorded as done.
+
+    It is empty if there is none, or not one for all of them.
+    """
+    persistence = job.rule.workflow.persistence
+    # A database keeps the word also for jobs that are done.
+    if hasattr(persistence, "_filter_incomplete_keys"):
+        keys = [persistence._get_key(path) for path in job.output]
+        if not persistence._filter_incomplete_keys(keys):
+            return ""
+    words = set(persistence.external_jobids(job)) - {None}
+    return str(words.pop()) if len(words) == 1 else ""

@@ -41,9 +41,16 @@ class Totals:
         )
 
 
-def failure(result: Result) -> str:
-    """Return why a step failed, with the last lines that it printed."""
+def failure(result: Result, *, here: bool = True) -> str:
+    """Return why a step failed, with the last lines that it printed.
+
+    Args:
+        result: Of the step.
+        here: Whether it ran on this machine, which goes without saying.
+    """
     reason = result.reason or f"exit status {result.exit_code}"
+    if not here and result.node and result.node not in reason:
+        reason = f"{reason}, on {result.node}"
     for what, path in (("standard error", result.stderr), ("standard output", result.stdout)):
         lines = tail(path)
         if lines:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -19,6 +21,9 @@ from snakemake_executor_plugin_dodas.reports import Totals
 from snakemake_executor_plugin_dodas.settings import ExecutorSettings
 from snakemake_executor_plugin_dodas.steps import Site, Worker
 from snakemake_executor_plugin_dodas.volumes import parse_volume
+
+_RUN = re.compile(r"\d{4}-\d\d-\d\dT\d{6}\.\d{6}")
+_KEPT_RUNS = 9  # and the one that begins
 
 
 class Run:
@@ -58,10 +63,10 @@ def open_run(executor: Any, *, worker: Worker) -> Run:
     """
     workflow, settings = executor.workflow, executor.executor_settings or ExecutorSettings()
     workdir = os.getcwd()
-    logs = os.path.join(workdir, ".snakemake", "dodas", datetime.now().strftime("%Y-%m-%dT%H%M%S.%f"))
+    state = os.path.join(workdir, ".snakemake", "dodas")
     volumes = tuple(map(parse_volume, settings.volume))
-    os.makedirs(logs)
-    place = connect(settings, logs=logs, cores=workflow.resource_settings.cores)
+    logs = _new_logs(state)
+    place = connect(settings, logs=logs, state=state, cores=workflow.resource_settings.cores)
     capture.install()
     if place.ceiling.cores is not None:
         _limit_threads(workflow.resource_settings, max(1, int(place.ceiling.cores)))
@@ -73,6 +78,9 @@ def open_run(executor: Any, *, worker: Worker) -> Run:
         ceiling=place.ceiling,
         volumes=volumes,
         network=settings.network == "host",
+        image=settings.image or "",
+        here=place.here,
+        shared=place.shared,
     )
     methods = workflow.deployment_settings.deployment_method
     director = Director(
@@ -81,7 +89,19 @@ def open_run(executor: Any, *, worker: Worker) -> Run:
         conda=DeploymentMethod.CONDA in methods,
         env_modules=DeploymentMethod.ENV_MODULES in methods,
     )
-    return Run(Planner(workflow, site, director, worker), Flights(place.backend, executor), logs)
+    planner = Planner(workflow, site, director, worker, place.past)
+    return Run(planner, Flights(place.backend, executor, here=place.here), logs)
+
+
+def _new_logs(state: str) -> str:
+    """Make a directory for the logs of this run and return it; those of long ago go."""
+    os.makedirs(state, exist_ok=True)
+    runs = sorted(name for name in os.listdir(state) if _RUN.fullmatch(name))
+    for name in runs[:-_KEPT_RUNS]:
+        shutil.rmtree(os.path.join(state, name), ignore_errors=True)
+    logs = os.path.join(state, datetime.now().strftime("%Y-%m-%dT%H%M%S.%f"))
+    os.mkdir(logs)
+    return logs
 
 
 def _limit_threads(settings: Any, cores: int) -> None:

@@ -27,7 +27,13 @@ class ExecutorSettings(ExecutorSettingsBase):
 
     Attributes:
         backend: Where steps run.
+        pool: The HTCondor pool.
+        shared_disk: Whether its nodes see the files of this machine.
+        bundle: How many short steps may share a job there.
+        on_hold: What is done about held jobs there.
+        condor: Submit commands and attributes for all jobs there.
         engine: Container engine for rules with ``container:``.
+        image: Container for rules without one.
         cores: Processors that all steps together may use.
         memory: Memory that all steps together may use.
         network: Whether steps in containers reach the network.
@@ -36,7 +42,52 @@ class ExecutorSettings(ExecutorSettingsBase):
     """
 
     backend: str = field(
-        default="local", metadata={"help": "Where steps run (default: local).", "choices": ["local"]}
+        default="local",
+        metadata={
+            "help": "Where steps run: on this machine, or on a pool of HTCondor (default: local).",
+            "choices": ["local", "htcondor"],
+        },
+    )
+    pool: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "Pool to use with the backend htcondor: the name of one that `dodas pool up` started "
+            "(default: the one that this machine's HTCondor is configured for).",
+            "metavar": "NAME",
+        },
+    )
+    shared_disk: str = field(
+        default="auto",
+        metadata={
+            "help": "Whether the nodes of the pool see the working directory under the same path; without "
+            "that, files are brought and fetched (default: auto, as the pool's FILESYSTEM_DOMAIN says).",
+            "choices": ["auto", "yes", "no"],
+        },
+    )
+    bundle: str = field(
+        default="auto",
+        metadata={
+            "help": "Steps that may share one job of the pool: a number, off, or auto, by how long they take "
+            "(default: auto).",
+            "metavar": "auto|N|off",
+        },
+    )
+    on_hold: str = field(
+        default="retry",
+        metadata={
+            "help": "What to do about a job that the pool holds: release it a few times, count it as failed, "
+            "or wait for somebody to release it (default: retry).",
+            "choices": ["retry", "fail", "wait"],
+        },
+    )
+    condor: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Submit commands and ad attributes for all jobs of the pool, such as "
+            "accounting_group=physics '+Project=\"x\"'.",
+            "nargs": "+",
+            "metavar": "KEY=VALUE",
+        },
     )
     engine: str = field(
         default="auto",
@@ -44,6 +95,13 @@ class ExecutorSettings(ExecutorSettingsBase):
             "help": "Container engine for rules with a container directive; `dodas doctor` lists those that "
             "work here (default: auto, the best of them).",
             "metavar": "NAME",
+        },
+    )
+    image: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "Image for jobs of rules without a container directive, such as docker://debian:12.",
+            "metavar": "IMAGE",
         },
     )
     cores: Optional[int] = field(

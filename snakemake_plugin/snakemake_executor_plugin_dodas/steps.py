@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
-from dodas.step import Mount, Step
-from snakemake_executor_plugin_dodas.allotment import Ceiling, allot
+from dodas.errors import SpecError
+from dodas.step import Input, Mount, Step
+from snakemake_executor_plugin_dodas import library, staging
+from snakemake_executor_plugin_dodas.allotment import Ceiling, allot, hints
 from snakemake_executor_plugin_dodas.command import Command
 from snakemake_executor_plugin_dodas.modes import is_simultaneous
-from snakemake_executor_plugin_dodas.releases import script_path
 from snakemake_executor_plugin_dodas.volumes import mounts
 
 # Set by Snakemake for every command; the other variables of the host stay outside of containers.
@@ -21,6 +23,7 @@ _SHOWN = {*(f"{library}_NUM_THREADS" for library in _THREADS), "TMPDIR", "TMP", 
 _LOCALE = ("LANG", "LANGUAGE", "TZ")
 CONTAINER_TMPDIR = "/tmp"  # noqa: S108 - in a container, where it belongs to the step alone
 _SEARCH_PATHS = "/mnt/snakemake_searchpaths"  # where snakemake.deployment.singularity looks for itself
+_USE_CONTAINER = "give the rule a container directive, or all jobs an image with --dodas-image"
 
 
 class Worker(Protocol):
@@ -42,6 +45,9 @@ class Site:
         ceiling: The most that one step can get.
         volumes: What the user shows to all containers.
         network: Whether containers reach the network.
+        image: Image for jobs that name none, as a ``container:`` directive names it; empty for none.
+        here: Whether steps run on this machine.
+        shared: Whether they see its files.
     """
 
     workdir: str
@@ -51,28 +57,44 @@ class Site:
     ceiling: Ceiling
     volumes: tuple[Mount, ...] = ()
     network: bool = True
+    image: str = ""
+    here: bool = True
+    shared: bool = True
 
     def host_step(self, job: Any, name: str, command: Command) -> Step:
-        """Return the step that runs ``command`` without a container, in the environment Snakemake has."""
+        """Return the step that runs ``command`` without a container.
+
+        Where this machine's files are seen, it is in the environment that Snakemake has.
+
+        Raises:
+            SpecError: It cannot run where they are not.
+        """
+        if not self.shared:
+            check_bare(job, command)
         return self._step(
             job,
             name,
             argv=(command.shell, "-c", command.text),
-            env={**command.env, **self.declared},
-            cwd=os.path.abspath(job.shadow_dir) if job.shadow_dir else self.workdir,
+            env={**command.env, **self.declared} if self.shared else self.own_env(command),
+            cwd=self._cwd(job),
+            mounts=() if self.shared else self._mounts(job, command),
+            **self._files(job, command),
         )
 
     def container_step(self, job: Any, name: str, command: Command, image: str) -> Step:
         """Return the step that runs ``command`` in ``image``."""
+        search, library = self._snakemake(command)
+        files = self._files(job, command)
         return self._step(
             job,
             name,
             argv=(os.path.basename(command.shell), "-c", command.text),
-            env={**_visible(command.env), **self.declared, "HOME": self.workdir},
-            cwd=os.path.abspath(job.shadow_dir) if job.shadow_dir else self.workdir,
+            env=self.own_env(command),
+            cwd=self._cwd(job),
             image=image,
-            mounts=self._mounts(job, command),
+            mounts=(*self._mounts(job, command), *search, *self.volumes),
             network=self.network,
+            **{**files, "inputs": (*files["inputs"], *library)},
         )
 
     def worker_step(self, job: Any, name: str, worker: Worker) -> Step:
@@ -86,6 +108,14 @@ class Site:
             job, name, argv=("/bin/sh", "-c", command), env=env, cwd=self.workdir, resources=resources
         )
 
+    def own_env(self, command: Command) -> dict[str, str]:
+        """Return what a command gets where it does not get all variables of this machine."""
+        return {**_visible(command.env), **self.declared, "HOME": self.workdir}
+
+    def default_tmpdir(self, image: str | None) -> str:
+        """Return where temporary files go if the user does not say."""
+        return tempfile.gettempdir() if self.here and image is None else CONTAINER_TMPDIR
+
     def _step(self, job: Any, name: str, *, env: Mapping[str, str], **rest: Any) -> Step:
         rest.setdefault("resources", allot(job, self.guesses, self.ceiling))
         return Step(
@@ -95,18 +125,62 @@ class Site:
             stdout=os.path.join(self.logs, f"{name}.out"),
             stderr=os.path.join(self.logs, f"{name}.err"),
             attempt=job.attempt,
+            hints=hints(job),
             **rest,
         )
 
+    def _cwd(self, job: Any) -> str:
+        # A step that gets files of its own needs no other place to keep its rubbish from the user's.
+        return os.path.abspath(job.shadow_dir) if job.shadow_dir and self.shared else self.workdir
+
+    def _files(self, job: Any, command: Command) -> dict[str, Any]:
+        return {
+            "inputs": staging.inputs(job, command, self.workdir),
+            "outputs": staging.outputs(job, self.workdir, shadowed=self.shared),
+        }
+
     def _mounts(self, job: Any, command: Command) -> tuple[Mount, ...]:
         folders = [*command.folders, job.shadow_dir, _chosen_tmpdir(job)]
+        outputs = (*job.output._plainstrings(), *job.log._plainstrings())
         own = mounts(
             workdir=self.workdir,
-            inputs=(*job.input._plainstrings(), *_sources(job)),
-            outputs=(*job.output._plainstrings(), *job.log._plainstrings(), *command.files),
+            inputs=(*job.input._plainstrings(), *staging.sources(job)),
+            outputs=(*outputs, *command.files),
             folders=[os.path.abspath(folder) for folder in folders if folder],
         )
-        return own + (_search_paths() if command.python else ()) + self.volumes
+        return own if self.shared else own + tuple(staging.odd_places(outputs, self.workdir))
+
+    def _snakemake(self, command: Command) -> tuple[tuple[Mount, ...], tuple[Input, ...]]:
+        """Return what lets a script's preamble import Snakemake: mounts here, a file to take elsewhere."""
+        if not command.python:
+            return (), ()
+        if not self.here:
+            return (), (Input(source=library.archive(), target=library.PLACE),)
+        paths = enumerate(import_module("snakemake.common").get_snakemake_searchpaths())
+        return tuple(
+            Mount(source=os.path.abspath(path), target=f"{_SEARCH_PATHS}/item_{i}", whole=False)
+            for i, path in paths
+        ), ()
+
+
+def check_bare(job: Any, command: Command) -> None:
+    """See that ``command`` can run without a container where nothing of this machine is seen.
+
+    Raises:
+        SpecError: It cannot.
+    """
+    rule = f"rule {job.rule.name!r}"
+    if any(path.endswith((".py", ".ipynb")) for path in command.files):
+        raise SpecError(
+            f"{rule} has a script for the Python of this machine, and nodes do not share its disk",
+            hint=_USE_CONTAINER,
+        )
+    for path in (*job.input._plainstrings(), *job.output._plainstrings(), *job.log._plainstrings()):
+        if os.path.normpath(path).startswith("../"):
+            raise SpecError(
+                f"{rule} names {path}, outside of the working directory, and nodes do not share its disk",
+                hint=f"give the absolute path, or: {_USE_CONTAINER}",
+            )
 
 
 def _visible(env: Mapping[str, str]) -> dict[str, str]:
@@ -121,22 +195,3 @@ def _visible(env: Mapping[str, str]) -> dict[str, str]:
 def _chosen_tmpdir(job: Any) -> str | None:
     tmpdir = job.resources.get("tmpdir")
     return tmpdir if isinstance(tmpdir, str) and tmpdir != CONTAINER_TMPDIR else None
-
-
-def _sources(job: Any) -> Iterator[str]:
-    """Yield where the code of a job lies: Snakemake's cache of sources, the directory of its script."""
-    yield from map(str, _runtime_paths(job.rule.workflow))
-    path = script_path(job)
-    if os.path.isabs(path):
-        yield os.path.dirname(path)
-
-
-def _runtime_paths(workflow: Any) -> Iterable[Any]:
-    paths = getattr(workflow, "runtime_paths", None)
-    return [workflow.sourcecache.runtime_cache_path] if paths is None else paths
-
-
-def _search_paths() -> tuple[Mount, ...]:
-    """Return mounts that let a script's preamble import Snakemake from this installation."""
-    paths = enumerate(import_module("snakemake.common").get_snakemake_searchpaths())
-    return tuple(Mount(source=os.path.abspath(path), target=f"{_SEARCH_PATHS}/item_{i}") for i, path in paths)

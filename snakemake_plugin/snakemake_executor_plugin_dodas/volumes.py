@@ -31,7 +31,8 @@ def mounts(
     """Return the mounts that show a job its files under the paths that it knows them by.
 
     The working directory is writable.  Outside of it the job sees its inputs, read-only, also those that a
-    symbolic link leads to, and the directories that its outputs and logs go to, writable.
+    symbolic link leads to, and the directories that its outputs and logs go to, writable.  All are views:
+    what of them belongs to the job is for its inputs and outputs to say.
 
     Args:
         workdir: Where relative paths start.
@@ -44,7 +45,7 @@ def mounts(
     wanted = dict.fromkeys(readable, False) | dict.fromkeys(writable, True)
     # Parents come first: a mount hides what was below its target before.
     return tuple(
-        Mount(source=path, target=path, writable=wanted[path])
+        Mount(source=path, target=path, writable=wanted[path], whole=False)
         for path in sorted(wanted, key=lambda path: path.count("/"))
         if path == workdir or _adds(path, wanted)
     )

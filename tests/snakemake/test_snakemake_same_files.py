@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -200,9 +202,17 @@ def prepare(path: Path) -> Workflow:
     return made
 
 
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workflow, Done]:
+@pytest.fixture(scope="module", params=["here", "pool with a shared disk"])
+def ours(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    on_pool: Callable[[Workflow, str], Workflow],
+) -> tuple[Workflow, Done]:
     made = prepare(tmp_path_factory.mktemp("ours") / "run")
+    if request.param != "here":
+        if sys.base_prefix.startswith("/usr"):
+            pytest.skip("nodes of a pool of this host have another /usr, and this Python is there")
+        made = on_pool(made, "shared")
     return made, made.run()
 
 

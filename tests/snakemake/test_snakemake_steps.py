@@ -2,92 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from snakemake.api import SnakemakeApi
-from snakemake.settings import types as settings
 
-from dodas.backend import Event, Finished
 from dodas.errors import BackendUnreachable, SpecError
-from dodas.step import Failure, Mount, Result, Step
-from snakemake_executor_plugin_dodas import ExecutorSettings, backends
+from dodas.step import Input, Mount, Output, Step
 from snakemake_executor_plugin_dodas.allotment import Ceiling
-from snakemake_executor_plugin_dodas.backends import Place, parse_size
+from snakemake_executor_plugin_dodas.backends import parse_size
 from snakemake_executor_plugin_dodas.images import image_name
 from snakemake_executor_plugin_dodas.volumes import mounts, parse_volume
-
-NO_CEILING = Ceiling()
-
-
-class Recorder:
-    """A backend that keeps steps, and runs them one by one where it is, images or not."""
-
-    def __init__(self, refuse: Callable[[Step], Exception | None] = lambda step: None) -> None:
-        self.steps: dict[str, Step] = {}
-        self.batches: list[list[str]] = []
-        self.closed = False
-        self._refuse = refuse
-        self._waiting: deque[Step] = deque()
-        self._changed = threading.Condition()
-
-    def submit(self, steps: Sequence[Step]) -> None:
-        for error in filter(None, map(self._refuse, steps)):
-            raise error
-        self.batches.append([step.name for step in steps])
-        self.steps.update((step.name, step) for step in steps)
-        self._waiting.extend(steps)
-
-    def events(self, timeout: float | None = None) -> Iterator[Event]:
-        while self._waiting:
-            yield self._finished(self._waiting.popleft())
-
-    def cancel(self, steps: Collection[str]) -> None: ...
-
-    def close(self) -> None:
-        self.closed = True
-
-    def _finished(self, step: Step) -> Finished:
-        env = {**dict(step.env), "PATH": os.environ["PATH"]}
-        code = subprocess.run(step.argv, cwd=step.cwd, env=env, check=False).returncode
-        failure = Failure.TOOL if code else None
-        result = Result(step=step.id, exit_code=code, failure=failure, reason="no" * bool(code))
-        return Finished(step=step.id, time=time.time(), result=result)
-
-
-def run(
-    path: Path, snakefile: str, backend: Recorder, *, ceiling: Ceiling = NO_CEILING, **options: object
-) -> bool:
-    """Run a workflow in this process on ``backend``; return whether it succeeded."""
-    (path / "Snakefile").write_text(snakefile)
-    before = os.getcwd()
-    try:
-        with pytest.MonkeyPatch.context() as patch, SnakemakeApi(settings.OutputSettings()) as snakemake:
-            patch.setattr(backends, "_local", lambda *_: Place(backend=backend, ceiling=ceiling))
-            workflow = snakemake.workflow(
-                resource_settings=settings.ResourceSettings(nodes=20),
-                workdir=path,
-                snakefile=path / "Snakefile",
-            )
-            workflow.dag().execute_workflow(
-                executor="dodas",
-                executor_settings=ExecutorSettings(**options),  # type: ignore[arg-type]
-                execution_settings=settings.ExecutionSettings(keep_going=True, latency_wait=1),
-                remote_execution_settings=settings.RemoteExecutionSettings(),
-            )
-    except settings.WorkflowError:
-        return False
-    finally:
-        os.chdir(before)
-    return True
-
+from snakemake_recorder import Recorder, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -166,9 +92,14 @@ rule one:
     assert env["TMPDIR"] == "/tmp"
     assert "SECRET" not in env
     assert "PATH" not in env  # that of the image
-    assert Mount(source=str(work), target=str(work), writable=True) in step.mounts
-    assert Mount(source=f"{outside}/in", target=f"{outside}/in") in step.mounts
-    assert Mount(source=f"{outside}/made", target=f"{outside}/made", writable=True) in step.mounts
+    assert Mount(source=str(work), target=str(work), writable=True, whole=False) in step.mounts
+    assert Mount(source=f"{outside}/in", target=f"{outside}/in", whole=False) in step.mounts
+    made = f"{outside}/made"
+    assert Mount(source=made, target=made, writable=True, whole=False) in step.mounts
+    assert Input(source=f"{outside}/in", target=f"{outside}/in") in step.inputs
+    assert step.outputs == tuple(
+        Output(path=path, destination=path) for path in (f"{work}/one", f"{outside}/made/out")
+    )
     assert step.mounts[-1] == Mount(source=str(outside), target="/more")
     assert Step.from_json(step.to_json()) == step
 

@@ -86,7 +86,8 @@ class JobEvent:
     @property
     def reason(self) -> str:
         """Why, as HTCondor says it."""
-        said = [line for line in self.lines if line and not line.startswith(("Code ", "("))]
+        figures = ("Code ", "(", "Usr ", "Partitionable ")
+        said = [line for line in self.lines if line and not line.startswith(figures) and "  -  " not in line]
         return said[0] if said else self.title
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -56,7 +57,7 @@ def decide(state: State, asked: bool | None, files: str, slots: Sequence[Slot]) 
         raise SpecError(
             f"the run in {state.path} has jobs that were submitted for "
             + ("a shared disk" if known else "nodes without a shared disk"),
-            hint="give it the same option as before, or another directory",
+            hint=f"give the same option as before, or forget that run: rm -r {shlex.quote(state.path)}",
         )
     shared = next(value for value in (asked, known, is_shared(files, slots)) if value is not None)
     state.decide(shared)

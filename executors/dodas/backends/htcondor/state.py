@@ -45,7 +45,7 @@ class State:
             os.close(self._lock)
             raise BackendError(
                 f"another dodas works on the run in {self.path}",
-                hint="wait for it, end it, or give this one another directory",
+                hint="wait for it, or end it",
             ) from None
         known = self._read()
         self.run = str(known.get("run") or os.urandom(8).hex())
