@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from condor_pool import Pools
+from dodas.containers.removal import remove_tree
 from needs import need
 
 COMMAND = (sys.executable, "-c", "import sys; from dodas.cli import main; sys.exit(main())", "cwl")
@@ -45,6 +47,8 @@ class Cwl:
         self.place = place
         self.tmp = place / "tmp"
         self.outdir = place / "results"
+        self.options: tuple[str, ...] = ()
+        self.pools, self.pool = Pools(state=place), ""
         self.tmp.mkdir()
         self.environ = {
             **{name: value for name, value in os.environ.items() if name != "CWLTOOL_OPTIONS"},
@@ -64,7 +68,35 @@ class Cwl:
         job = self.place / "inputs.json"
         job.write_text(json.dumps(inputs or {}, ensure_ascii=False))
         path = self.write("document.cwl", document)
-        return ["--outdir", str(self.outdir), *options, str(path), str(job)]
+        return ["--outdir", str(self.outdir), *self.options, *options, str(path), str(job)]
+
+    def on(self, pools: Pools, pool: str) -> Cwl:
+        """Run steps on an HTCondor pool."""
+        self.pools, self.pool = pools, pool
+        self.options = ("--backend", "htcondor", "--pool", pool)
+        self.environ["DODAS_STATE"] = str(pools.state)
+        remove_tree(str(pools.state / "cwl"))
+        return self
+
+    def ads(self) -> list[dict[str, Any]]:
+        """Return the ads of all jobs that the pool has or had, as JSON has them."""
+        ads = "[dict(ad) for ad in (*schedd.query(), *schedd.history('true'))]"
+        code = f"import json; print(json.dumps({ads}, default=str))"
+        found: list[dict[str, Any]] = json.loads(self.pools.python(self.pool, code))
+        return found
+
+    def ran(self) -> int:
+        """Return how many jobs of the pool went well so far."""
+        return sum(ad.get("ExitCode") == 0 for ad in self.ads())
+
+    def queued(self) -> int:
+        """Return how many jobs are in the queue of the pool."""
+        return int(self.pools.python(self.pool, "print(len(schedd.query()))"))
+
+    def runs_left(self) -> list[str]:
+        """Return what is left of runs that can be found again."""
+        place = self.pools.state / "cwl"
+        return os.listdir(place) if place.exists() else []
 
     def __call__(self, document: Any, inputs: Any = None, *options: str, **environ: str) -> Answer:
         """Run ``document``, without containers."""

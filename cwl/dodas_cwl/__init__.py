@@ -3,6 +3,11 @@
 ================= =======================================================================================
 ``command``       ``dodas cwl``: one run from its arguments to its exit status
 ``options``       the command line: cwltool's own options and a few of dodas
+``pools``         steps on an HTCondor pool
+``runs``          a run that can be left, and found again by the same command
+``memory``        what such a run knows of its steps
+``keys``          names for pieces of work that are the same whenever the work is
+``desks``         the same directories for the same step
 ``executor``      the one evaluating thread: takes jobs, hands over steps, reacts to what ended
 ``flights``       steps under way, handed to the backend in batches; knows nothing of CWL
 ``tools``         makes cwltool's tools hand out jobs of dodas
@@ -12,6 +17,8 @@
 ``mounts``        what a container step sees of this machine
 ``links``         symbolic links that a container left among its outputs
 ``images``        a ``DockerRequirement`` as the name of an image in the store
+``extension``     a hint for HTCondor, as cwltool has to know it
+``hints``         that hint as hints of a step
 ``places``        temporary directories of a run, gone with it
 ``logs``          what cwltool says, beside the display
 ``translate``     units and verdicts, pure

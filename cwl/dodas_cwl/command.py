@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import Any, NoReturn
@@ -16,15 +16,20 @@ from dodas.backend import Backend
 from dodas.cli import progress
 from dodas.containers.prepare import Pull
 from dodas.errors import SpecError
-from dodas_cwl import options, reference
+from dodas_cwl import extension, options, reference
+from dodas_cwl.desks import Desks
 from dodas_cwl.executor import SubmittingExecutor
 from dodas_cwl.images import Images
 from dodas_cwl.logs import CurrentStderr
 from dodas_cwl.places import Place
+from dodas_cwl.reference import DEFAULT_TMP_PREFIX
+from dodas_cwl.runs import Run, folder
 from dodas_cwl.tools import StablePaths, tool_maker
 
 # Output, temporary and input directory in the container: fixed, so that the same job is the same step.
 _CONTAINER = ("/var/spool/cwl", "/tmp", "/var/lib/cwl")  # noqa: S108 - in the container
+# Backends whose steps outlive dodas, so that the same command takes them up again.
+_LASTING = ("htcondor",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -38,16 +43,14 @@ def run(args: argparse.Namespace) -> int:
     """Run the workflow and return the exit status, as cwltool's: 33 for what is not supported."""
     chosen = options.parse(args.words, os.environ)
     with _ended_by_signals():
-        return _run(chosen)
+        return _run(chosen, (os.environ.get("CWLTOOL_OPTIONS", ""), *args.words))
 
 
-def _run(args: argparse.Namespace) -> int:
-    outdirs = args.tmp_outdir_prefix or args.tmpdir_prefix
-    places = {prefix: Place(prefix) for prefix in dict.fromkeys((args.tmpdir_prefix, outdirs))}
-    scratch, outputs = places[args.tmpdir_prefix], places[outdirs]
+def _run(args: argparse.Namespace, words: Sequence[str]) -> int:
+    run, scratch, outputs = _places(args, words)
     keep_scratch = keep_outputs = False
     try:
-        status, kept = _evaluate(args, scratch.prefix, outputs.prefix, args.logs or scratch.logs())
+        status, kept = _evaluate(args, run, scratch, outputs)
         keep_scratch = bool(kept) or not args.rm_tmpdir
         keep_outputs = keep_scratch or args.move_outputs != "move"
         return status
@@ -56,17 +59,31 @@ def _run(args: argparse.Namespace) -> int:
         outputs.tidy(keep=keep_outputs)
 
 
-def _evaluate(args: argparse.Namespace, scratch: str, outputs: str, logs: str) -> tuple[int, list[str]]:
+def _places(args: argparse.Namespace, words: Sequence[str]) -> tuple[Run | None, Run | Place, Run | Place]:
+    """Return the run, if it is one that can be left, and where temporary and output directories are."""
+    if args.backend in _LASTING:
+        prefix = args.tmp_outdir_prefix or args.tmpdir_prefix
+        run = Run(folder(words, None if prefix == DEFAULT_TMP_PREFIX else prefix))
+        return run, run, run
+    outdirs = args.tmp_outdir_prefix or args.tmpdir_prefix
+    places = {prefix: Place(prefix) for prefix in dict.fromkeys((args.tmpdir_prefix, outdirs))}
+    return None, places[args.tmpdir_prefix], places[outdirs]
+
+
+def _evaluate(
+    args: argparse.Namespace, run: Run | None, scratch: Run | Place, outputs: Run | Place
+) -> tuple[int, list[str]]:
     """Return cwltool's exit status and what was kept of failed steps."""
-    args.tmpdir_prefix, args.tmp_outdir_prefix = scratch, outputs
+    args.tmpdir_prefix, args.tmp_outdir_prefix = scratch.prefix, outputs.prefix
     images = Images()
+    logs = os.path.abspath(args.logs or scratch.logs())
     executor = SubmittingExecutor(
-        lambda: closing(backend(args, logs)),
+        lambda: backend(args, run, logs),
         partial(progress.display, quiet=args.silent),
-        images.check,
+        partial(_check, images=images if args.use_container else None, lasting=run is not None),
     )
     loading = reference.LoadingContext(vars(args))
-    loading.construct_tool_object = tool_maker(images)
+    loading.construct_tool_object = tool_maker(images, None if run is None else Desks(run))
     running = reference.RuntimeContext(vars(args))
     running.path_mapper = StablePaths
     running.docker_outdir, running.docker_tmpdir, running.docker_stagedir = _CONTAINER
@@ -78,6 +95,7 @@ def _evaluate(args: argparse.Namespace, scratch: str, outputs: str, logs: str) -
             runtimeContext=running,
             logger_handler=CurrentStderr(),
             versionfunc=lambda: f"dodas {__version__}, with cwltool {version('cwltool')}",
+            custom_schema_callback=partial(extension.register, enable_ext=args.enable_ext),
         )
     except reference.ValidationException as error:
         # cwltool lets this one through when it cannot find the document.
@@ -87,30 +105,57 @@ def _evaluate(args: argparse.Namespace, scratch: str, outputs: str, logs: str) -
     return status, executor.kept
 
 
-def backend(args: argparse.Namespace, logs: str) -> Backend:
-    """Return the backend that ``--backend`` names.
+def _check(item: Mapping[str, Any], *, images: Images | None, lasting: bool) -> None:
+    """See that a requirement can be met.
+
+    Raises:
+        UnsupportedRequirement: It cannot.
+    """
+    if item.get("class") == "DockerRequirement" and images is not None:
+        images.check(item)
+    if item.get("class") == "InplaceUpdateRequirement" and item.get("inplaceUpdate") and lasting:
+        raise reference.UnsupportedRequirement(
+            "InplaceUpdateRequirement needs files where they are, and steps that are never started again;"
+            " both is certain with --backend local only"
+        )
+
+
+def backend(args: argparse.Namespace, run: Run | None, logs: str) -> AbstractContextManager[Backend]:
+    """Return the backend that ``--backend`` names, open as long as the context lasts.
+
+    Args:
+        args: The options.
+        run: The run, if it can be left and found again.
+        logs: Directory for the logs of steps.
 
     Raises:
         SpecError: There is none of that name.
     """
-    known: dict[str, Callable[[argparse.Namespace, str], Backend]] = {"local": _local}
-    if args.backend not in known:
-        raise SpecError(f"no backend is called {args.backend!r}", hint=f"choose one of: {', '.join(known)}")
-    return known[args.backend](args, logs)
+    if run is not None:
+        from dodas_cwl.pools import pool  # noqa: PLC0415 - only the backend that is used
+
+        return pool(args, run, logs, _pull(args))
+    if args.backend != "local":
+        known = ", ".join(("local", *_LASTING))
+        raise SpecError(f"no backend is called {args.backend!r}", hint=f"choose one of: {known}")
+    return closing(_local(args, logs))
 
 
 def _local(args: argparse.Namespace, logs: str) -> Backend:
     from dodas.backends.local import LocalBackend  # noqa: PLC0415 - only the backend that is used
 
-    pull: Pull = "always" if args.force_docker_pull else "missing" if args.pull_image else "never"
     return LocalBackend(
         cores=args.cores,
         memory=args.memory,
         gpus=args.gpus,
         engine=args.engine,
-        logs=os.path.abspath(logs),
-        pull=pull,
+        logs=logs,
+        pull=_pull(args),
     )
+
+
+def _pull(args: argparse.Namespace) -> Pull:
+    return "always" if args.force_docker_pull else "missing" if args.pull_image else "never"
 
 
 @contextmanager

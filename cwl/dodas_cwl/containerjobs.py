@@ -9,6 +9,7 @@ from typing import Any
 
 from dodas.step import Mount
 from dodas_cwl import links
+from dodas_cwl.desks import LINKS
 from dodas_cwl.jobs import StepJob
 from dodas_cwl.mounts import Mounts
 from dodas_cwl.reference import (
@@ -39,13 +40,18 @@ class ContainerJob(StepJob, DockerCommandLineJob):
                     secret_store=rc.secret_store,
                     any_path_okay=free,
                 )
-        self._mounts = mounts.all()
-        return self._mounts
+        return self.restage(mounts.all())
+
+    def restage(self, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+        """Remember what links among the outputs may lead to."""
+        self._mounts = mounts
+        return mounts
 
     def _collect(self, code: int, rc: RuntimeContext) -> Mapping[str, Any]:
         # What is in the tool's temporary directory is no output, so a link may not lead there.
         open_to_links = [mount for mount in self._mounts if mount.target != self.CONTAINER_TMPDIR]
-        for removed in links.settle(self.outdir, open_to_links):
+        changes = self.desk.once(LINKS, lambda: links.changes(self.outdir, open_to_links))
+        for removed in links.settle(self.outdir, changes):
             log.warning("[job %s] dropped a link that leads out of its outputs: %s", self.name, removed)
         return super()._collect(code, rc)
 

@@ -24,6 +24,7 @@ from dodas_cwl.reference import (
     WorkflowJob,
     log,
 )
+from dodas_cwl.tools import Recalled
 
 
 class SubmittingExecutor(JobExecutor):
@@ -34,19 +35,19 @@ class SubmittingExecutor(JobExecutor):
     Args:
         open_backend: Makes the backend, which lives as long as the steps of one workflow.
         open_display: Makes what is shown of the events.
-        check_image: Raises UnsupportedRequirement for a DockerRequirement that can never be met.
+        check: Raises UnsupportedRequirement for a requirement or hint that can never be met.
     """
 
     def __init__(
         self,
         open_backend: Callable[[], AbstractContextManager[Backend]],
         open_display: Callable[[], AbstractContextManager[Show]],
-        check_image: Callable[[Mapping[str, Any]], None],
+        check: Callable[[Mapping[str, Any]], None],
     ) -> None:
         super().__init__()
         self._open_backend = open_backend
         self._open_display = open_display
-        self._check_image = check_image
+        self._check = check
         self._numbers = count(1)
         self._jobs: dict[str, StepJob] = {}
         self._stopping = False
@@ -64,8 +65,7 @@ class SubmittingExecutor(JobExecutor):
         runtime_context: RuntimeContext,
     ) -> None:
         """Evaluate until there is nothing left to evaluate and nothing under way."""
-        if runtime_context.use_container:
-            process.visit(self._check_images)
+        process.visit(self._check_document)
         if runtime_context.validate_only:
             _validate(process, job_order_object, self.output_callback, runtime_context)
             return
@@ -79,17 +79,18 @@ class SubmittingExecutor(JobExecutor):
             # cwltool turns its own errors into a message and a status; anything else would end in a trace.
             raise WorkflowException(f"{error}\n{error.hint}".rstrip()) from error
 
-    def _check_images(self, document: Any) -> None:
+    def _check_document(self, document: Any) -> None:
         for field in ("requirements", "hints"):
             for item in document.get(field, ()):
-                if item.get("class") == "DockerRequirement":
-                    self._check_image(item)
+                self._check(item)
 
     def _evaluate(self, process: Process, order: Any, rc: RuntimeContext) -> None:
         for job in process.job(order, self.output_callback, rc):
             if isinstance(job, StepJob):
                 self._take(job, rc)
             elif job is not None:
+                if isinstance(job, Recalled):
+                    self.output_dirs.add(job.outdir)
                 job.run(rc)
             elif self._flights:
                 self._follow(rc, wait=True)
@@ -106,7 +107,8 @@ class SubmittingExecutor(JobExecutor):
         if self._stopping:
             job.give(None, translate.PERMANENT)
             return
-        key = translate.step_id(next(self._numbers), job.name)
+        desk = job.desk
+        key = translate.step_id(desk.key or next(self._numbers), desk.label or job.name)
         try:
             step = job.step(key, rc)
         except UnsupportedRequirement:

@@ -10,14 +10,18 @@ import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from dodas.containers.removal import remove_tree
 from dodas.step import Mount, Resources, Result, Step
-from dodas_cwl import translate
+from dodas_cwl import extension, hints, translate
+from dodas_cwl.desks import OUTPUTS, STAGED
 from dodas_cwl.images import Images
+from dodas_cwl.memory import Desk
 from dodas_cwl.reference import (
     JobBase,
+    PathMapper,
     RuntimeContext,
     WorkflowException,
     bytes2str_in_dicts,
@@ -33,6 +37,7 @@ class StepJob(JobBase):
         super().__init__(*args)
         self.ports = ports
         self.images = images
+        self.desk = Desk()
         self.kept = False  # whether outdir and tmpdir stay for inspection
         self.problem = ""  # why the job failed although its command did not
         self._secret_files: list[str] = []
@@ -51,7 +56,7 @@ class StepJob(JobBase):
         os.makedirs(self.tmpdir, exist_ok=True)
         self._setup(rc)
         self._note_secret_files(rc)
-        mounts = self.stage(rc)
+        mounts = self._staged(rc)
         words, environment = _revealed(rc, [self.command(rc), dict(self.environment)])
         return Step(
             id=key,
@@ -67,12 +72,16 @@ class StepJob(JobBase):
             resources=self._resources(rc),
             network=self.network(),
             entrypoint=True,
+            identity=self.desk.key,
+            hints=self._hints(),
         )
 
     def finish(self, result: Result, rc: RuntimeContext) -> str:
         """Collect the outputs, tell the workflow, clean up; return the process status."""
         status, outputs = self._judge(result, rc)
         self._remove_secret_files()
+        if outputs is not None and not _secret(rc, outputs):
+            self.desk.note(OUTPUTS, outputs)
         self.kept = status != translate.SUCCESS and translate.worth_a_look(result)
         if rc.rm_tmpdir:
             self._clean()
@@ -114,6 +123,37 @@ class StepJob(JobBase):
                 self.generatefiles["listing"], self.builder.outdir, context, False
             )
         self.base_path_logs = runtimeContext.set_log_dir(self.outdir, runtimeContext.log_dir, self.name)
+
+    def _staged(self, rc: RuntimeContext) -> tuple[Mount, ...]:
+        """Stage, unless that was done before: the step may be running, or even be over."""
+        known = self.desk.recall(STAGED)
+        if known is None:
+            mounts = self.stage(rc)
+            if self.desk.key:
+                self.desk.note(STAGED, {"mounts": [asdict(mount) for mount in mounts], "made": self._made()})
+            return mounts
+        for mapper in self._mappers():
+            for key, place in list(mapper.items()):
+                if place.target in known["made"]:
+                    mapper.update(key, known["made"][place.target], place.target, place.type, place.staged)
+        return self.restage(tuple(Mount(**mount) for mount in known["mounts"]))
+
+    def restage(self, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+        """Return what :meth:`stage` returned in an earlier life of the run."""
+        return mounts
+
+    def _made(self) -> dict[str, str]:
+        """Return where files are that were made from their content, by where the tool sees them."""
+        places = (place for mapper in self._mappers() for _, place in mapper.items())
+        return {place.target: place.resolved for place in places if (place.type or "").startswith("Create")}
+
+    def _mappers(self) -> list[PathMapper]:
+        return [mapper for mapper in (self.pathmapper, self.generatemapper) if mapper is not None]
+
+    def _hints(self) -> tuple[tuple[str, str], ...]:
+        asked, _ = self.builder.get_requirement(extension.HTCONDOR)
+        evaluated: Any = self.builder.do_eval(asked, recursive=True) if asked else {}
+        return hints.htcondor(evaluated)
 
     def _resources(self, rc: RuntimeContext) -> Resources:
         asked, _ = self.builder.get_requirement("ResourceRequirement")
@@ -188,6 +228,10 @@ class StepJob(JobBase):
             remove_tree(self.stagedir)
         if not self.kept:
             remove_tree(self.tmpdir)
+
+
+def _secret(rc: RuntimeContext, value: Any) -> bool:
+    return rc.secret_store is not None and rc.secret_store.has_secret(value)
 
 
 def _revealed(rc: RuntimeContext, value: Any) -> Any:

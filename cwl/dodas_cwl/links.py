@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from dodas.step import Mount
 
 _LONGEST_CHAIN = 40  # as Linux, path_resolution(7)
 
 
-def settle(outdir: str, mounts: Sequence[Mount]) -> list[str]:
-    """Make links below ``outdir`` mean on the host what they meant in the container.
+def changes(outdir: str, mounts: Sequence[Mount]) -> dict[str, str | None]:
+    """Return what links below ``outdir`` must become, so that they mean what they meant in the container.
 
     Those to outputs become relative, those to inputs lead to the input on the host, all others are removed;
     also those to a directory they are in, which who lists or copies outputs would follow for ever.
@@ -26,21 +27,37 @@ def settle(outdir: str, mounts: Sequence[Mount]) -> list[str]:
         mounts: What a link may lead to.
 
     Returns:
-        What was removed, as ``name -> where it led``.
+        By path in ``outdir``: where the link will lead; ``None`` for one that goes.
     """
     view = _View(mounts)
     outer = os.path.realpath(outdir)
     inner = next(mount.target for mount in mounts if mount.source == outer)
-    removed = []
+    found: dict[str, str | None] = {}
     for link in _links(outer):
         end = view.resolve(inner + link[len(outer) :])
         real = None if end is None else view.host(end)
         if real is None or (link + "/").startswith(real + "/"):
-            removed.append(f"{os.path.relpath(link, outer)} -> {os.readlink(link)}")
-            os.unlink(link)
+            found[os.path.relpath(link, outer)] = None
         elif os.path.realpath(link) != os.path.realpath(real):
+            found[os.path.relpath(link, outer)] = _text(real, link, outer)
+    return found
+
+
+def settle(outdir: str, changed: Mapping[str, str | None]) -> list[str]:
+    """Make the changes that :func:`changes` found; doing so again does no harm.
+
+    Returns:
+        What was removed, as ``name -> where it led``.
+    """
+    removed = []
+    for name, text in changed.items():
+        link = os.path.join(outdir, name)
+        with suppress(FileNotFoundError):
+            if text is None:
+                removed.append(f"{name} -> {os.readlink(link)}")
             os.unlink(link)
-            os.symlink(_text(real, link, outer), link)
+        if text is not None:
+            os.symlink(text, link)
     return removed
 
 

@@ -100,19 +100,69 @@ def _parser() -> argparse.ArgumentParser:
         if action.dest in _HIDDEN or action.dest in _REFUSED:
             action.help = argparse.SUPPRESS
     group = parser.add_argument_group("where and how steps run")
-    group.add_argument("--backend", default="local", metavar="NAME", help="where steps run (default: local)")
+    group.add_argument(
+        "--backend",
+        default="local",
+        metavar="NAME",
+        help="where steps run: local (default), or htcondor for an HTCondor pool",
+    )
     group.add_argument(
         "--engine", default="", metavar="NAME", help="container engine (default: DODAS_ENGINE, else the best)"
     )
-    group.add_argument("--cores", type=_positive, metavar="N", help="processors to use (default: all)")
     group.add_argument(
-        "--memory", type=parse_size, metavar="SIZE", help="memory to use, such as 8G (default: all)"
+        "--cores", type=_positive, metavar="N", help="processors of this machine to use (default: all)"
     )
-    group.add_argument("--gpus", type=int, metavar="N", help="GPUs to use (default: all)")
+    group.add_argument(
+        "--memory", type=parse_size, metavar="SIZE", help="its memory to use, such as 8G (default: all)"
+    )
+    group.add_argument("--gpus", type=int, metavar="N", help="its GPUs to use (default: all)")
     group.add_argument(
         "--logs", metavar="DIR", help="keep the logs of all steps here, not only of failed ones"
     )
+    _add_pool(parser)
     return parser
+
+
+def _add_pool(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("with --backend htcondor")
+    group.add_argument(
+        "--pool", metavar="NAME", help="a pool of `dodas pool` (default: the one that CONDOR_CONFIG means)"
+    )
+    group.add_argument(
+        "--shared-disk",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="whether nodes see the files of this machine (default: auto, as FILESYSTEM_DOMAIN says)",
+    )
+    group.add_argument(
+        "--bundle",
+        type=_bundle,
+        default="auto",
+        metavar="auto|N|off",
+        help="how many short steps share a job (default: auto)",
+    )
+    group.add_argument(
+        "--on-hold",
+        choices=("retry", "fail", "wait"),
+        default="retry",
+        help="what is done about jobs that HTCondor holds (default: retry)",
+    )
+    group.add_argument(
+        "--condor",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a command for the submit file of all steps, or +Attribute=value for their ads; may be repeated",
+    )
+
+
+def _bundle(text: str) -> int | str | None:
+    if text in ("auto", "off"):
+        return "auto" if text == "auto" else None
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def _positive(text: str) -> float:

@@ -9,6 +9,7 @@ Only the pure Python build works: classes compiled by mypyc cannot all be subcla
 from __future__ import annotations
 
 import logging
+from importlib.resources import files
 
 from cwltool.argparser import arg_parser
 from cwltool.command_line_tool import CommandLineTool
@@ -19,13 +20,16 @@ from cwltool.executors import JobExecutor
 from cwltool.job import CommandLineJob, ContainerCommandLineJob, JobBase, relink_initialworkdir
 from cwltool.main import main
 from cwltool.pathmapper import MapperEnt, PathMapper
-from cwltool.process import Process, shortname, stage_files
-from cwltool.utils import bytes2str_in_dicts
+from cwltool.process import Process, shortname, stage_files, uniquename, use_custom_schema
+from cwltool.utils import DEFAULT_TMP_PREFIX, bytes2str_in_dicts
 from cwltool.workflow import default_make_tool
 from cwltool.workflow_job import WorkflowJob
 from schema_salad.exceptions import ValidationException
+from schema_salad.ref_resolver import uri_file_path
 
 __all__ = [
+    "CWL_VERSIONS",
+    "DEFAULT_TMP_PREFIX",
     "CommandLineJob",
     "CommandLineTool",
     "ContainerCommandLineJob",
@@ -44,11 +48,32 @@ __all__ = [
     "arg_parser",
     "bytes2str_in_dicts",
     "default_make_tool",
+    "extensions",
     "log",
     "main",
     "relink_initialworkdir",
     "shortname",
     "stage_files",
+    "uniquename",
+    "uri_file_path",
+    "use_custom_schema",
 ]
 
 log = logging.getLogger("cwltool")
+
+# Version of the language -> file of cwltool's extensions to it, as in cwltool.main.setup_schema.
+CWL_VERSIONS = {
+    "v1.0": "extensions.yml",
+    "v1.1": "extensions-v1.1.yml",
+    "v1.2": "extensions-v1.2.yml",
+    "v1.3.0-dev1": "extensions-v1.3.yml",
+    "v1.2.0-dev1": "extensions-v1.1.yml",
+    "v1.2.0-dev2": "extensions-v1.1.yml",
+    "v1.2.0-dev3": "extensions-v1.1.yml",
+}
+
+
+def extensions(version: str) -> tuple[str, str]:
+    """Return name and text of the schema with cwltool's own extensions."""
+    text = files("cwltool").joinpath(CWL_VERSIONS[version]).read_text("utf-8")
+    return "http://commonwl.org/cwltool", text

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from functools import partial
 from itertools import count
 from typing import Any
 
 from dodas_cwl.containerjobs import ContainerJob
+from dodas_cwl.desks import OUTPUTS, Desks
 from dodas_cwl.hostjobs import HostJob
 from dodas_cwl.images import Images
+from dodas_cwl.jobs import StepJob
 from dodas_cwl.reference import (
     CommandLineTool,
     ContainerCommandLineJob,
@@ -18,15 +21,45 @@ from dodas_cwl.reference import (
     RuntimeContext,
     default_make_tool,
     shortname,
+    uniquename,
 )
+from dodas_cwl.translate import SUCCESS
 
 
 class Tool(CommandLineTool):
     """A CommandLineTool whose jobs become steps."""
 
-    def __init__(self, document: Any, context: LoadingContext, *, images: Images) -> None:
+    def __init__(
+        self, document: Any, context: LoadingContext, *, images: Images, desks: Desks | None = None
+    ) -> None:
         super().__init__(document, context)
         self._images = images
+        self._desks = desks
+
+    def job(
+        self,
+        job_order: Any,
+        output_callbacks: Any,
+        runtimeContext: RuntimeContext,  # noqa: N803 - cwltool's
+    ) -> Generator[Any, None, None]:
+        """Yield the job, at its desk if the run is one that remembers; or what is known of its end."""
+        if self._desks is None:
+            yield from super().job(job_order, output_callbacks, runtimeContext)
+            return
+        content = (self.tool, self.requirements, self.hints)
+        label = runtimeContext.name or shortname(self.tool["id"])
+        desk = self._desks.desk(content, job_order, label, runtimeContext)
+        outputs = desk.recall(OUTPUTS)
+        if outputs is not None:
+            uniquename(label)  # so that the names of the others are what they were
+            yield Recalled(desk.outdir, partial(output_callbacks, outputs, SUCCESS))
+            return
+        context = runtimeContext.copy()
+        context.outdir, context.tmpdir, context.stagedir = desk.outdir, desk.tmpdir, desk.stagedir
+        for job in super().job(job_order, output_callbacks, context):
+            if isinstance(job, StepJob):
+                job.desk = desk
+            yield job
 
     def make_job_runner(self, runtimeContext: RuntimeContext) -> Any:  # noqa: N803 - cwltool's
         """Return what makes the job: cwltool decides whether it runs in a container."""
@@ -36,12 +69,33 @@ class Tool(CommandLineTool):
         return partial(kind, ports=ports, images=self._images)
 
 
-def tool_maker(images: Images) -> Any:
-    """Return a function for ``LoadingContext.construct_tool_object``."""
+class Recalled:
+    """A job that was over before; running it says so.
+
+    Attributes:
+        outdir: What it made, of which the final outputs may be moved away.
+    """
+
+    def __init__(self, outdir: str, give: Callable[[], None]) -> None:
+        self.outdir = outdir
+        self._give = give
+
+    def run(self, _rc: RuntimeContext) -> None:
+        """Tell the workflow."""
+        self._give()
+
+
+def tool_maker(images: Images, desks: Desks | None) -> Any:
+    """Return a function for ``LoadingContext.construct_tool_object``.
+
+    Args:
+        images: Finds images.
+        desks: Of a run that can be left and found again; ``None`` for any other.
+    """
 
     def make(document: Any, context: LoadingContext) -> Process:
         if document.get("class") == "CommandLineTool":
-            return Tool(document, context, images=images)
+            return Tool(document, context, images=images, desks=desks)
         return default_make_tool(document, context)
 
     return make

@@ -18,9 +18,16 @@ _ODD = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_LABEL = 50
 
 
-def step_id(number: int, name: str) -> str:
-    """Return an id that is unique in the run, sorts by time and is fit for a file name."""
-    return f"{number:05d}-{_ODD.sub('_', name)[:_LONGEST_LABEL]}"
+def step_id(mark: int | str, name: str) -> str:
+    """Return an id that is unique in the run and fit for a file name.
+
+    Args:
+        mark: A number, by which ids sort by time, or the key of the work, by which they are the same whenever
+            the work is.
+        name: What people call the step.
+    """
+    label = _ODD.sub("_", name)[:_LONGEST_LABEL]
+    return f"{label}-{mark}" if isinstance(mark, str) else f"{mark:05d}-{label}"
 
 
 def resources(
