@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from condor_pool import Pools, session_pools
+
 # Snakemake 9 needs Python 3.11; what tests it cannot even be imported without.
 collect_ignore = ["snakemake"] if sys.version_info < (3, 11) else []
+
+# In the background of a script, or under nohup, these are ignored, and would be in all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,3 +28,10 @@ def own_image_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("UDOCKER_DIR", str(tmp_path_factory.mktemp("store")))
         patch.setenv("UDOCKER_TARBALL", "")  # udocker is not to look for its tools on the internet
         yield
+
+
+@pytest.fixture(scope="session")
+def condor_pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[Pools, str]]]:
+    """Return what brings up a pool: ``condor_pool("shared")``, or ``"far"`` whose node has its own disk."""
+    with session_pools(tmp_path_factory.mktemp("pools")) as of:
+        yield of

@@ -86,7 +86,9 @@ PIPELINES = (
 )
 
 
-def commands(pipeline: Pipeline, *, jobs: int, public: bool) -> dict[str, tuple[str, ...]]:
+def commands(
+    pipeline: Pipeline, *, jobs: int, public: bool, pool: str | None = None
+) -> dict[str, tuple[str, ...]]:
     """Return the command of each front end, for the directory that holds ``data``."""
     home = ROOT / "workflows" / pipeline.name
     images = str(home / "public-images.yml")
@@ -104,6 +106,9 @@ def commands(pipeline: Pipeline, *, jobs: int, public: bool) -> dict[str, tuple[
     ]
     snakemake += ["--snakefile", str(home / "Snakefile"), "--config", "results=snakemake"]
     snakemake += ["--configfile", "data/config.yml"]
+    if pool is not None:
+        cwl += ["--backend", "htcondor", "--pool", pool]
+        snakemake += ["--dodas-backend", "htcondor", "--dodas-pool", pool]
     if public:
         cwl += ["--overrides", images]
         snakemake += [images]
@@ -131,7 +136,9 @@ def run(front_end: str, command: Sequence[str], directory: Path) -> Run:
     return Run(front_end=front_end, seconds=time.monotonic() - start, files=digests)
 
 
-def demonstrate(pipeline: Pipeline, directory: Path, *, jobs: int, public: bool) -> list[Run]:
+def demonstrate(
+    pipeline: Pipeline, directory: Path, *, jobs: int, public: bool, pool: str | None = None
+) -> list[Run]:
     """Make the input and the image of a pipeline and run it from every front end that is installed."""
     say(f"\n== {pipeline.name}: input")
     pipeline.generate(directory / "data")
@@ -139,7 +146,7 @@ def demonstrate(pipeline: Pipeline, directory: Path, *, jobs: int, public: bool)
         say(f"== {pipeline.name}: image")
         build.load(pipeline.name)
     runs = []
-    for front_end, command in commands(pipeline, jobs=jobs, public=public).items():
+    for front_end, command in commands(pipeline, jobs=jobs, public=public, pool=pool).items():
         if front_end == "Snakemake" and importlib.util.find_spec("snakemake") is None:
             say("Snakemake is not installed (it needs Python 3.11): only CWL is run")
             continue
@@ -186,6 +193,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--jobs", type=int, default=max(2, cores), help="Snakemake jobs at once (default: %(default)s)"
     )
     parser.add_argument("--public-images", action="store_true", help="from quay.io, instead of building them")
+    parser.add_argument(
+        "--pool", metavar="NAME", help="run the steps on this HTCondor pool, see `dodas pool`"
+    )
     args = parser.parse_args(argv)
     chosen = [pipeline for pipeline in PIPELINES if args.only in (None, pipeline.name)]
     output = args.out.resolve()
@@ -194,7 +204,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for pipeline in chosen:
             directory = output / pipeline.name
             directory.mkdir(parents=True, exist_ok=True)
-            results[pipeline] = demonstrate(pipeline, directory, jobs=args.jobs, public=args.public_images)
+            results[pipeline] = demonstrate(
+                pipeline, directory, jobs=args.jobs, public=args.public_images, pool=args.pool
+            )
     except (DemoError, DodasError, *build.FAULTS) as error:
         say(f"error: {error}")
         return 1

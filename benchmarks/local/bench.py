@@ -87,6 +87,12 @@ class Bench:
             archives.load(store, self.compressed(key), name=self.name(key))
         return prepare(store, self.name(key), pull="never").path
 
+    def condor_image(self) -> None:
+        """See that the image with HTCondor is there."""
+        from dodas.pool import image  # noqa: PLC0415 - only the pools need it
+
+        image.make()
+
     def megabytes(self, key: str) -> int:
         """Return the size of an image, unpacked."""
         du = subprocess.run(["du", "-sm", self.root(key)], check=True, capture_output=True, text=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from workflows.images import build
 from workflows.physics.generate import generate as generate_physics
 from workflows.sequencing.generate import generate as generate_sequencing
 
+from condor_pool import Pools
 from debian_packages import with_packages
 from workflows import demo
 
@@ -77,6 +79,24 @@ def test_no_path_is_in_what_is_published(finished: tuple[str, Path, list[demo.Ru
         content = path.read_bytes()
         assert str(directory).encode() not in content
         assert b"/var/lib/cwl" not in content
+
+
+@pytest.mark.slow
+def test_a_pool_gives_the_same_bytes(
+    finished: tuple[str, Path, list[demo.Run]],
+    condor_pool: Callable[[str], tuple[Pools, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name, directory, local = finished
+    # Each pipeline on one kind of pool is enough; that every step runs on both is tested elsewhere.
+    pools, pool = condor_pool("far" if name == "sequencing" else "shared")
+    monkeypatch.setenv("DODAS_STATE", str(pools.state))
+    pipeline = next(pipeline for pipeline in demo.PIPELINES if pipeline.name == name)
+    for front_end, command in demo.commands(pipeline, jobs=20, public=False, pool=pool).items():
+        place = tmp_path / front_end
+        shutil.copytree(directory / "data", place / "data")
+        assert demo.run(front_end, command, place).files == local[0].files
 
 
 def test_differences_are_told() -> None:
