@@ -4,7 +4,8 @@
 The PRoot packages of distributions cannot be trusted: 5.1.0 does not translate newer system calls, and
 5.4.0 as Debian ships it is patched so that a step may silently run on the host's own files.  The same
 source without those patches is right.  So: take the upstream tarball that Debian archives, pinned by its
-SHA-256, link it statically, try it, install it and its loader.
+SHA-256, link it statically, try it, install it and its loader; and beside them the first process of the
+steps in it (:mod:`proot_init`), which is our own.
 
 Usage: make_proot.py [--force]        (standard library only; needs a C compiler, make and libtalloc-dev)
 """
@@ -25,6 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "executors"))
 
+import proot_init
 from dodas import paths
 
 VERSION = "5.4.0"
@@ -35,6 +37,8 @@ APT_HELPER = Path("/usr/lib/apt/apt-helper")
 
 LICENCE = f"""PRoot {VERSION}, GPL-2.0-or-later, statically linked with talloc (LGPL-3.0-or-later)
 and the C library.  Built by dodas from {TARBALL} of the Debian archive (sha256 {SHA256}), unchanged.
+
+proot-init is no part of PRoot but of dodas, Apache-2.0, from tools/proot_init.c, without any library.
 """
 
 
@@ -43,19 +47,23 @@ class NoPRootError(Exception):
 
 
 def main() -> int:
-    """Make PRoot unless a good one is there already."""
+    """Make PRoot, and the init of its steps, unless good ones are there already."""
     parser = argparse.ArgumentParser(description="Build PRoot where dodas finds it.")
     parser.add_argument("--force", action="store_true", help="build even if there is one")
     target = Path(paths.data_dir(), "bin", "proot")
-    if not parser.parse_args().force and is_good(target):
-        print(f"PRoot {VERSION} is there: {target}")
-        return 0
+    there = not parser.parse_args().force and is_good(target)
     try:
-        make(target)
+        if not there:
+            make(target)
     except NoPRootError as error:
         print(f"PRoot was not built: {error}", file=sys.stderr)
         return 1
-    print(f"PRoot {VERSION} built: {target}")
+    print(f"PRoot {VERSION} {'is there' if there else 'built'}: {target}")
+    try:
+        proot_init.make(target.with_name("proot-init"))
+    except proot_init.NoInitError as error:
+        print(f"proot-init was not built, so steps start more slowly: {error}", file=sys.stderr)
+    target.with_name("proot.txt").write_text(LICENCE)
     return 0
 
 
@@ -72,7 +80,6 @@ def make(target: Path) -> None:
         # The loader first: whoever finds the program finds its loader.
         install(source / "loader" / "loader", target.with_name("proot-loader"))
         install(source / "proot", target)
-    target.with_name("proot.txt").write_text(LICENCE)
 
 
 def is_good(program: Path) -> bool:

@@ -7,8 +7,10 @@ nothing else differs.  Import ``dataclass`` from here in every module that is sh
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass as dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+__all__ = ["dataclass"]
 
 if not TYPE_CHECKING and sys.version_info < (3, 10):
     from dataclasses import dataclass as _dataclass

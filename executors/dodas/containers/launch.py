@@ -21,6 +21,8 @@ class Launch:
         mounts: ``(source, target, writable)`` in order.
         network: Whether the command may reach the network.
         as_root: Whether the command believes to be root.
+        ids: User and group id that it believes to have instead of the user's own.  For what refuses to run
+            as root, and makes containers itself, for which the kernel wants a ``/proc`` that hides nothing.
         writable_root: Whether changes go to ``root`` itself instead of being dropped; for image builds only.
         gpus: Device files of GPUs to show.
         cpus: Processors to stay on; empty for any.
@@ -42,6 +44,7 @@ class Launch:
     mounts: tuple[tuple[str, str, bool], ...] = ()
     network: bool = True
     as_root: bool = False
+    ids: tuple[int, int] | None = None
     writable_root: bool = False
     gpus: tuple[str, ...] = ()
     cpus: tuple[int, ...] = ()
@@ -65,6 +68,7 @@ class Launch:
                 "argv": tuple(plain["argv"]),
                 "env": tuple((name, value) for name, value in plain["env"]),
                 "mounts": tuple((source, target, bool(w)) for source, target, w in plain["mounts"]),
+                "ids": tuple(plain["ids"]) if plain["ids"] else None,
                 "gpus": tuple(plain["gpus"]),
                 "cpus": tuple(plain["cpus"]),
             }

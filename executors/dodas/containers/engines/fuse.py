@@ -13,7 +13,7 @@ import subprocess
 import time
 from typing import NoReturn
 
-from dodas.containers.engines import proot
+from dodas.containers.engines import proot, traced
 from dodas.containers.engines.mounts import mounted_below, unmount_below
 from dodas.containers.launch import Launch, LaunchFault
 
@@ -29,6 +29,8 @@ class Fuse:
     isolates_network = False
     isolates_root = True
     own_pids = False
+    namespaces = 0
+    _proot = proot.Proot()
 
     def missing(self) -> str:
         """Return which of the programs and devices is not there."""
@@ -38,7 +40,7 @@ class Fuse:
             return "fusermount3 is not installed"
         if not os.access("/dev/fuse", os.R_OK | os.W_OK):
             return "/dev/fuse cannot be opened by this user"
-        return proot.Proot().missing()
+        return self._proot.missing()
 
     def confine(self, launch: Launch) -> None:
         """Mount the step's own view of the root."""
@@ -63,17 +65,29 @@ class Fuse:
             )
         _await(server, target, log)
 
+    def get_ready(self) -> None:
+        """Prepare the rules that every launch has."""
+        self._proot.get_ready()
+
+    def spawn(self, launch: Launch, streams: tuple[int, int, int], report: int) -> int | None:
+        """Start PRoot in the mounted root, if it has its init."""
+        return traced.spawn(_traced(launch), streams, report)
+
     def enter(self, launch: Launch) -> NoReturn:
         """Become PRoot in the mounted root."""
-        proot.become(launch, _target(launch), (), writable_root=True)
+        traced.become(_traced(launch))
 
     def exit_code(self, launch: Launch, code: int) -> int:
-        """Return the status that the shell around the command noted."""
-        return proot.noted_status(launch, code)
+        """Return the status of a step of which nothing was reported."""
+        return self._proot.exit_code(launch, code)
 
     def clean(self, launch: Launch) -> None:
         """Take the mount away; its server has been ended with all other processes."""
         unmount_below(launch.scratch)
+
+
+def _traced(launch: Launch) -> traced.Traced:
+    return traced.Traced(launch, proot.program(launch), _target(launch), writable_root=True)
 
 
 def _target(launch: Launch) -> str:

@@ -16,6 +16,7 @@ class Host:
     isolates_network = False
     isolates_root = False
     own_pids = False
+    namespaces = 0
 
     def missing(self) -> str:
         """Return an empty string: a host is always there."""

@@ -8,11 +8,10 @@ metadata: ``chmod`` and ``utime`` still work where the user's own permissions al
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import os
+import stat
 import struct
-from collections.abc import Iterable
+from functools import cache
 
 from dodas.containers.engines import syscalls
 
@@ -32,6 +31,7 @@ READ = _EXECUTE | _READ_FILE | _READ_DIR
 WRITE = READ | _WRITE_FILE | _CHANGE_DIRECTORY | _REFER | _TRUNCATE | _IOCTL_DEV
 
 
+@cache
 def version() -> int:
     """Return the version of Landlock in this kernel, 0 for none."""
     try:
@@ -40,38 +40,44 @@ def version() -> int:
         return 0
 
 
-def restrict(allowed: Iterable[tuple[str, int]]) -> None:
-    """Leave this process, for ever, nothing but what is ``allowed``; descriptors already open stay usable.
+class Rules:
+    """What a process may still do once they are enforced.
 
-    Args:
-        allowed: Paths with :data:`LIST`, :data:`READ` or :data:`WRITE`; absent ones are left out.
+    Attributes:
+        descriptor: What the kernel knows them by (landlock_restrict_self(2)).
 
     Raises:
-        OSError: The kernel has no Landlock, or refused.
+        OSError: The kernel has no Landlock.
     """
-    known = version()
-    if not known:
-        raise OSError(errno.EOPNOTSUPP, "this kernel has no Landlock")
-    handled = _ALL_OF.get(known, _ALL_NOW)
-    attributes = ctypes.create_string_buffer(struct.pack("Q", handled), 8)
-    ruleset = syscalls.call(_CREATE_RULESET, attributes, 8, 0)
-    for path, rights in allowed:
-        _allow(ruleset, path, rights & handled)
-    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-    syscalls.call(_RESTRICT_SELF, ruleset, 0)
-    os.close(ruleset)
 
+    def __init__(self) -> None:
+        self._handled = _ALL_OF.get(version(), _ALL_NOW)
+        self.descriptor = syscalls.call(_CREATE_RULESET, struct.pack("Q", self._handled), 8, 0)
 
-def _allow(ruleset: int, path: str, rights: int) -> None:
-    try:
-        beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    if not os.path.isdir(path):
-        rights &= _OF_FILES
-    if not rights:
+    def allow(self, path: str, rights: int) -> None:
+        """Allow :data:`LIST`, :data:`READ` or :data:`WRITE` at ``path`` and below, unless it is out of reach.
+
+        Raises:
+            OSError: The kernel refused.
+        """
+        try:
+            beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            return
+        rights &= self._handled
+        if not stat.S_ISDIR(os.fstat(beneath).st_mode):
+            rights &= _OF_FILES
+        if rights:
+            rule = struct.pack("=Qi", rights, beneath)
+            syscalls.call(_ADD_RULE, self.descriptor, _PATH_BENEATH, rule, 0)
         os.close(beneath)
-        return
-    rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, beneath), 12)
-    syscalls.call(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
-    os.close(beneath)
+
+    def enforce(self) -> None:
+        """Leave this process and all it starts nothing but what is allowed; open descriptors stay usable.
+
+        Raises:
+            OSError: The kernel refused.
+        """
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        syscalls.call(_RESTRICT_SELF, self.descriptor, 0)
+        os.close(self.descriptor)

@@ -13,7 +13,7 @@ import signal
 from contextlib import suppress
 from typing import NoReturn
 
-from dodas.containers.engines import network, seccomp, start, syscalls, system
+from dodas.containers.engines import network, seccomp, start, syscalls, system, userns
 from dodas.containers.launch import Launch, LaunchFault
 
 # What remains of root's capabilities in the container: those that concern its own files and processes
@@ -29,6 +29,7 @@ class Namespace:
     isolates_network = True
     isolates_root = True
     own_pids = True
+    namespaces = syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
 
     def missing(self) -> str:
         """Return why the kernel cannot do this, as far as it says so in files."""
@@ -43,20 +44,11 @@ class Namespace:
         return "" if version >= (5, 12) else "needs Linux 5.12 or newer"
 
     def confine(self, launch: Launch) -> None:
-        """Enter the user namespace; children will be in a new process namespace."""
-        uid, gid = os.geteuid(), os.getegid()
-        flags = syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
-        if not launch.network:
-            flags |= syscalls.CLONE_NEWNET
-        try:
-            syscalls.unshare(flags)
-            _map_ids(f"0 {uid} 1", f"0 {gid} 1")
-        except OSError as error:
-            raise LaunchFault(f"no user namespace: {error.strerror}") from error
+        """Do nothing."""
 
     def enter(self, launch: Launch) -> NoReturn:
         """Build the container as process 1 of the new namespace, run the command, end with it."""
-        uid, gid = _outer_ids()
+        uid, gid = launch.ids or userns.outside()
         try:
             syscalls.unshare(syscalls.CLONE_NEWNS)
             if not launch.network:
@@ -78,24 +70,6 @@ class Namespace:
         """Do nothing: mounts and processes end with their namespaces."""
 
 
-def _map_ids(uid_map: str, gid_map: str) -> None:
-    for name, text in (("setgroups", "deny"), ("uid_map", uid_map), ("gid_map", gid_map)):
-        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY)
-        try:
-            os.write(descriptor, text.encode())
-        finally:
-            os.close(descriptor)
-
-
-def _outer_ids() -> tuple[int, int]:
-    """Return the ids that the user has outside, from the maps of this namespace."""
-    ids = []
-    for name in ("uid_map", "gid_map"):
-        with open(f"/proc/self/{name}", "rb", buffering=0) as file:
-            ids.append(int(file.read().split()[1]))
-    return ids[0], ids[1]
-
-
 def _give_up_power(launch: Launch, uid: int, gid: int) -> None:
     """Leave this process, and so the command, no more rights than the command may have.
 
@@ -104,13 +78,13 @@ def _give_up_power(launch: Launch, uid: int, gid: int) -> None:
     if not launch.as_root and (uid or gid):
         # Back to the user's own ids.  No capability over the container's mounts is left then.
         syscalls.unshare(syscalls.CLONE_NEWUSER)
-        _map_ids(f"{uid} 0 1", f"{gid} 0 1")
+        userns.rename(uid, gid)
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)  # new ids may clear it
     else:
         _drop_capabilities()
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     if launch.as_root:
-        seccomp.install(seccomp.FAKE_OWNERS)
+        seccomp.FAKE_OWNERS.install()
     if launch.cpus:
         with suppress(OSError):
             os.sched_setaffinity(0, launch.cpus)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import signal
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
-from dodas.containers.engines import syscalls
 from dodas.containers.launch import LaunchFault
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -32,28 +30,25 @@ _report: int | None = None
 
 
 def report_to(descriptor: int) -> None:
-    """Set the descriptor on which the engine's process tells its supervisor more than an exit status."""
+    """Set the descriptor on which the engine's process tells its supervisor more than an exit status.
+
+    What is told is ``fault WHY``, or lines: ``exit N``, ``signal N``, of which the last one counts.
+    """
     global _report  # noqa: PLW0603 - one per forked process
     _report = descriptor
 
 
-def live_with(descriptor: int) -> None:
-    """Die when the supervisor does, which holds the other end of the pipe ``descriptor``.
-
-    Raises:
-        LaunchFault: It is gone already, so that no signal for its death will come.
-    """
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-    poll = select.poll()
-    poll.register(descriptor, select.POLLHUP)
-    if poll.poll(0):
-        raise LaunchFault("the supervisor of this launch died")
+def reporter() -> int:
+    """Return the descriptor set by :func:`report_to`, for a program that tells by itself."""
+    if _report is None:
+        raise LaunchFault("nobody can be told how the command ends")
+    return _report
 
 
 def tell_signal(number: int) -> None:
     """Say that the command died by a signal, which 128 + n alone leaves in doubt."""
     if _report is not None:
-        os.write(_report, b"signal %d" % number)
+        os.write(_report, b"signal %d\n" % number)
 
 
 def tell_fault(problem: str) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
 from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_python = ctypes.PyDLL(None, use_errno=True)  # calls with the interpreter's lock held
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
@@ -31,7 +33,7 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 PR_CAPBSET_DROP, PR_SET_SECCOMP = 24, 22
 
 # The same numbers on all 64-bit architectures that Linux has added since 2019 (asm-generic/unistd.h).
-_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+_OPEN_TREE, _MOVE_MOUNT, _CLONE3, _MOUNT_SETATTR = 428, 429, 435, 442
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "ppc64le": 203, "s390x": 217, "riscv64": 41}
 
 _AT_FDCWD = -100
@@ -74,6 +76,35 @@ def call(number: int, *arguments: Any) -> int:
 def unshare(flags: int) -> None:
     """Move this process to new namespaces; ``CLONE_NEWPID`` concerns its children."""
     _checked(_unshare(flags), "unshare")
+
+
+def signal_descriptor(number: int) -> int:
+    """Return a descriptor that can be read when the signal, which must be blocked, has come (signalfd(2))."""
+    wanted = struct.pack("16L", 1 << (number - 1), *(0 for _ in range(15)))
+    flags = os.O_CLOEXEC | os.O_NONBLOCK
+    return _checked(_libc.signalfd(-1, wanted, flags), "signalfd")
+
+
+def fork(namespaces: int) -> int:
+    """Fork as :func:`os.fork` does, with the child in new ``namespaces`` (clone(2)).
+
+    For a process of one thread.  The interpreter is told before and after, as its C interface asks of whoever
+    clones a process.
+    """
+    if not namespaces:
+        return os.fork()
+    # struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls.
+    arguments = struct.pack("8Q", namespaces, 0, 0, 0, signal.SIGCHLD, 0, 0, 0)
+    _python.PyOS_BeforeFork()
+    pid: int = _python.syscall(_CLONE3, arguments, len(arguments))
+    if pid == 0:
+        _python.PyOS_AfterFork_Child()
+        return 0
+    error = ctypes.get_errno()
+    _python.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(error, os.strerror(error), "clone")
+    return pid
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:

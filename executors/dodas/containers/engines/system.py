@@ -103,7 +103,8 @@ def _kernel_file_systems(uid: int, sysfs: int, devices: list[tuple[str, int]]) -
     syscalls.mount("tmpfs", "/dev", "tmpfs", syscalls.MS_NOSUID, "mode=755,size=16m")
     for name, descriptor in devices:
         path = f"/dev/{name}"
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if "/" in name:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
         syscalls.attach_mount(descriptor, path)
         os.close(descriptor)
@@ -125,7 +126,8 @@ def _make_target(target: str, is_directory: bool) -> None:
     """Make the place where something is mounted, of the right kind, through the image's own links."""
     try:
         if is_directory:
-            os.makedirs(target, exist_ok=True)
+            if not os.path.isdir(target):
+                os.makedirs(target)
         elif not os.path.exists(target):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
@@ -135,7 +137,8 @@ def _make_target(target: str, is_directory: bool) -> None:
 
 def _enter_directory(path: str) -> None:
     try:
-        os.makedirs(path, exist_ok=True)
+        if not os.path.isdir(path):
+            os.makedirs(path)
         os.chdir(path)
     except OSError as error:
         raise LaunchFault(f"working directory {path}: {error.strerror}") from error

@@ -18,16 +18,17 @@ from typing import NoReturn
 
 from dodas.containers.engines import start
 from dodas.containers.launch import Launch, LaunchFault
-from dodas.paths import store_dir
+from dodas.paths import data_dir, store_dir
 
 _CONTAINER = "step"
 _SCRIPT = "/.dodas-step"
 
 
 def program() -> str:
-    """Return the path of the udocker command: on ``PATH``, or beside this Python; empty if there is none."""
-    beside = os.path.join(os.path.dirname(sys.executable), "udocker")
-    return shutil.which("udocker") or (beside if os.access(beside, os.X_OK) else "")
+    """Return the path of the udocker command: on ``PATH``, beside this Python, or shipped; empty if none."""
+    folders = (os.path.dirname(sys.executable), os.path.join(data_dir(), "bin"))
+    others = (os.path.join(folder, "udocker") for folder in folders)
+    return shutil.which("udocker") or next((path for path in others if os.access(path, os.X_OK)), "")
 
 
 class UdockerMode:
@@ -37,6 +38,7 @@ class UdockerMode:
     isolates_network = False
     isolates_root = False
     own_pids = False
+    namespaces = 0
 
     @property
     def name(self) -> str:
