@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import benchmarks
 import dodas
-from benchmarks.local import measure
+from benchmarks.local import bare_proot, measure
 from benchmarks.local.bench import LARGE, SMALL, Bench
 from benchmarks.local.table import Row
 from dodas.containers.engines import proot
 from dodas.containers.launch import Launch
+from dodas.containers.removal import remove_tree
 from dodas.worker.client import Ended, Worker
 
 _STEPS, _ROUNDS = 100, 5
@@ -31,7 +33,9 @@ def rows(bench: Bench) -> list[Row]:
         ours = _worker("namespace", root, bench.home)
         plain = _bare(root, bench.home)
         proots = _worker("proot", root, bench.home)
-        traced = measure.call(partial(_proot, root), _ROUNDS).per(_STEPS)
+        os.chdir("/")  # PRoot complains if the image lacks our directory
+        traced = measure.call(partial(bare_proot.alone, root, _STEPS), _ROUNDS).per(_STEPS)
+        same = measure.call(partial(bare_proot.as_a_step, root, _STEPS), _ROUNDS).per(_STEPS)
         container = os.path.basename(os.path.dirname(root))
         again = measure.command([bench.udocker, "run", container, "/bin/true"], repeat=5)
         peer = measure.command([bench.udocker, "run", "--rm", bench.name(key), "/bin/true"], repeat=3)
@@ -39,7 +43,8 @@ def rows(bench: Bench) -> list[Row]:
             Row(label, "dodas, namespace engine", ours),
             Row(label, "the same system calls, bare", plain, versus=ours),
             Row(label, "dodas, proot engine", proots),
-            Row(label, "proot itself", traced, versus=proots),
+            Row(label, "the same binds in PRoot, bare", same, versus=proots),
+            Row(label, "PRoot with a root alone", traced, versus=proots),
             Row(label, "udocker run CONTAINER", again, versus=ours),
             Row(label, "udocker run --rm IMAGE", peer, versus=ours),
         ]
@@ -48,23 +53,30 @@ def rows(bench: Bench) -> list[Row]:
 
 def _bare(root: str, home: Path) -> measure.Cost:
     """Return the cost of a start by a small process, as the fork server is; its own start is not counted."""
+    places: list[str] = []
 
     def work(count: int) -> None:
+        places.append(tempfile.mkdtemp(prefix="bare-", dir=home))
         roots = (str(Path(dodas.__file__).parents[1]), str(Path(benchmarks.__file__).parents[1]))
         code = f"import sys; sys.path[:0] = {roots}; from benchmarks.local import bare; bare.main()"
-        words = [sys.executable, "-I", "-S", "-c", code, root, str(home), str(count)]
+        words = [sys.executable, "-I", "-S", "-c", code, root, places[-1], str(count)]
         subprocess.run(words, check=True)
 
-    return _difference(work)
+    cost = _difference(work)
+    for place in places:
+        remove_tree(place)
+    return cost
 
 
 def _worker(engine: str, root: str, home: Path) -> measure.Cost:
     """Return the cost of a step in a running fork server, whose own start is not counted."""
+    program = proot.find() if engine == "proot" else ""
 
     def work(steps: int) -> None:
         with Worker(str(home)) as worker:
             for number in range(steps):
-                worker.start(str(number), Launch(engine=engine, root=root, scratch="", argv=("/bin/true",)))
+                launch = Launch(engine=engine, program=program, root=root, scratch="", argv=("/bin/true",))
+                worker.start(str(number), launch)
                 ended = False
                 while not ended:
                     for news in worker.told(None):
@@ -85,13 +97,3 @@ def _difference(work: Callable[[int], None]) -> measure.Cost:
         wall=full.wall - nothing.wall,
         cpu=full.cpu - nothing.cpu,
     ).per(_STEPS)
-
-
-def _proot(root: str) -> None:
-    program = proot.find()
-    loader = f"{program}-loader"
-    words = [program, "--kill-on-exit", "-b", "/dev", "-b", "/proc", "-b", "/sys", "-r", root, "/bin/true"]
-    os.chdir("/")  # else it complains that the image lacks our directory
-    for _ in range(_STEPS):
-        pid = os.posix_spawn(program, words, {"PATH": "/bin", "PROOT_LOADER": loader})
-        os.waitpid(pid, 0)

@@ -9,13 +9,15 @@ from pathlib import Path
 import dodas
 
 _HEAVY = ("logging", "random", "shutil", "subprocess", "tempfile", "threading")
+# What the standard library's ctypes imports itself, such as threading since Python 3.14, is not our choice.
 _PROGRAM = """
-import sys
+import ctypes, sys
+theirs = set(sys.modules)
 sys.path.insert(0, sys.argv[1])
 import dodas.worker.server
 from dodas.containers.engines import engine
 engine("namespace"), engine("host")
-print(*sorted(set(sys.argv[2:]) & set(sys.modules)))
+print(*sorted(set(sys.argv[2:]) & (set(sys.modules) - theirs)))
 """
 
 

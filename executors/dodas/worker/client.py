@@ -6,15 +6,16 @@ import json
 import os
 import select
 import socket
-import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import Protocol, Union
 
 from dodas.containers.launch import Launch, Outcome
 from dodas.errors import BackendError
+from dodas.values import dataclass
+from dodas.worker.flag import Flag
 from dodas.worker.scratch import open_scratch
 
 _PACKET = 1 << 16
@@ -38,7 +39,28 @@ class Ended:
     outcome: Outcome
 
 
-News = Began | Ended
+News = Union[Began, Ended]  # noqa: UP007 - evaluated, and nodes may have 3.9
+
+
+class Process(Protocol):
+    """What is asked of the fork server's process."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status; ``None`` until its end was seen."""
+
+    def poll(self) -> int | None:
+        """See whether it has ended."""
+
+    def wait(self) -> int | None:
+        """Wait for its end."""
+
+
+Serve = Callable[[tuple[int, int, int], str], Process]
 
 
 class Worker:
@@ -49,9 +71,10 @@ class Worker:
     Args:
         scratch: Directory below which launches get their private places; default
             :func:`dodas.paths.scratch_dir`.
+        serve: Starts the fork server, given three descriptors and the directory of its launches.
     """
 
-    def __init__(self, scratch: str | None = None) -> None:
+    def __init__(self, scratch: str | None = None, serve: Serve | None = None) -> None:
         self.scratch, lock = open_scratch(scratch)
         self._orders, orders = socket.socketpair()
         self._news, news = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -61,24 +84,11 @@ class Worker:
         self._dead = False
         given = (orders.fileno(), news.fileno(), lock)
         with orders, news:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    "-c",
-                    _SERVER,
-                    _package_root(),
-                    *_arguments(given, self.scratch),
-                ],
-                pass_fds=given,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the program, which then decides
-            )
+            self._process = (serve or _started)(given, self.scratch)
         os.close(lock)
         self._news.setblocking(False)
         self._orders.setblocking(False)
-        self._heard = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._heard = Flag()
         self._epoll = select.epoll()
         self._epoll.register(self._orders, select.EPOLLIN | select.EPOLLRDHUP)
         self._epoll.register(self._news, select.EPOLLIN)
@@ -145,9 +155,7 @@ class Worker:
         self._dead = True
         for held in (self._epoll, self._orders, self._news):
             held.close()
-        if self._heard >= 0:
-            os.close(self._heard)
-            self._heard = -1
+        self._heard.close()
 
     def __enter__(self) -> Worker:
         return self
@@ -181,7 +189,7 @@ class Worker:
         except BlockingIOError:
             self._early += self._arrived()
             if self._early:
-                os.eventfd_write(self._heard, 1)
+                self._heard.set_up()
             waiting = select.poll()
             waiting.register(self._orders, select.POLLOUT)
             waiting.register(self._news, select.POLLIN)
@@ -192,7 +200,7 @@ class Worker:
         news = list(self._early)
         if news:
             self._early.clear()
-            os.eventfd_read(self._heard)
+            self._heard.take_down()
         return news
 
     def _arrived(self) -> Iterator[News]:
@@ -225,9 +233,17 @@ class Worker:
         self._running.clear()
 
 
-def _arguments(descriptors: tuple[int, int, int], scratch: str) -> list[str]:
-    orders, news, lock = descriptors
-    return [str(orders), str(news), scratch, str(lock)]
+def _started(given: tuple[int, int, int], scratch: str) -> Process:
+    """Start a fork server as a program of its own."""
+    import subprocess  # noqa: PLC0415 - not needed by those who fork theirs
+
+    orders, news, lock = map(str, given)
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _SERVER, _package_root(), orders, news, scratch, lock],
+        pass_fds=given,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the program, which then decides
+    )
 
 
 def _package_root() -> str:

@@ -14,6 +14,7 @@ from dodas.containers.launch import Launch, Outcome
 from dodas.containers.removal import remove_tree
 from dodas.worker import strays, supervisor
 from dodas.worker.scratch import open_scratch
+from dodas.worker.watch import WATCHED
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGWINCH)
 
@@ -33,13 +34,14 @@ class Foreground:
         self._scratch, self._lock = open_scratch(scratch)
         plain = {**launch.plain(), "scratch": os.path.join(self._scratch, "1")}
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, supervisor.WATCHED)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
         self._reader, writer = os.pipe()
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
             status = 1
             with suppress(BaseException):
+                supervisor.settle()
                 supervisor.supervise(
                     Launch.from_plain(plain),
                     stdio,

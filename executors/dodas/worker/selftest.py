@@ -15,7 +15,6 @@ import secrets
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
 
 from dodas.containers.engines import engine
 from dodas.containers.launch import Launch, Outcome
@@ -24,33 +23,12 @@ from dodas.errors import DodasError
 from dodas.paths import store_dir
 from dodas.worker import probe
 from dodas.worker.client import Ended, Worker
+from dodas.worker.verdict import Verdict
 
 _LIMIT = 60.0
 _ARGUMENTS = ("", "two words", "new\nline", "\"quotes'", "-e", "\N{SNOWMAN}", "\udcff", "")
 _VALUE = ' "a=\n\udcff'
 _HOST_DIRECTORIES = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/libx32", "/sbin", "/opt", "/nix", "/gnu")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What a self-test found.
-
-    Attributes:
-        engine: Name of the engine.
-        program: The program that was tested, empty when the engine has none.
-        problem: Why the engine must not be used here, one sentence; empty when it works.
-        remark: What it cannot do although it works; empty for nothing.
-    """
-
-    engine: str
-    program: str = ""
-    problem: str = ""
-    remark: str = ""
-
-    @property
-    def works(self) -> bool:
-        """Whether steps may run with this engine."""
-        return not self.problem
 
 
 def prove(name: str, program: str = "") -> Verdict:

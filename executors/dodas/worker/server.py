@@ -24,15 +24,17 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 from dodas.containers.engines import engine, syscalls
 from dodas.containers.engines.mounts import unmount_below
 from dodas.containers.launch import Launch, Outcome
 from dodas.containers.removal import remove_tree
 from dodas.worker import strays, supervisor
+from dodas.worker.spare import Spares
+from dodas.worker.watch import WATCHED
 
 _REPORTED = 0
 _LONGEST_FAULT = 2000
@@ -46,6 +48,7 @@ class Server:
         self.news = news
         self.scratch = scratch
         self.running: dict[int, str] = {}  # supervisor's pid -> key
+        self.spares = Spares(self._fork, self._ended)
         self.buffer = bytearray()
         self.count = 0
         self.closing = False
@@ -53,8 +56,8 @@ class Server:
     def serve(self) -> None:
         """Take orders until there can be no more and everything has ended."""
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-        signal.pthread_sigmask(signal.SIG_BLOCK, supervisor.WATCHED)
-        wake = _signal_pipe()
+        signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+        wake = syscalls.signal_descriptor(signal.SIGCHLD)
         poll = select.poll()
         poll.register(self.orders, select.POLLIN)
         poll.register(wake, select.POLLIN)
@@ -62,6 +65,8 @@ class Server:
             self._collect()
             if self.closing and not self.running:
                 break
+            if self.spares.wanting() and not poll.poll(0):
+                self.spares.make()
             for descriptor, _ in poll.poll():
                 if descriptor == wake:
                     os.read(wake, 4096)
@@ -73,6 +78,7 @@ class Server:
         received = self.orders.recv(1 << 16)
         if not received:
             self.closing = True
+            self.spares.close()
             for pid in self.running:
                 _signal(pid, signal.SIGTERM)
             return False
@@ -83,39 +89,42 @@ class Server:
 
     def _obey(self, order: list[Any]) -> None:
         if order[0] == "start":
-            self._start(order[1], order[2])
+            self._plan(order[1], order[2])
         else:
             number = signal.SIGUSR2 if order[2] else signal.SIGTERM
             for pid, key in self.running.items():
                 if key == order[1]:
+                    self.spares.forget(pid)
                     _signal(pid, number)
 
-    def _start(self, key: str, plain: dict[str, Any]) -> None:
+    def _plan(self, key: str, plain: dict[str, Any]) -> None:
         self.count += 1
         engine(plain["engine"])  # imported once, here, and not in each child
-        plain["scratch"] = os.path.join(self.scratch, str(self.count))
-        parent = os.getpid()
+        self._start(key, Launch.from_plain({**plain, "scratch": os.path.join(self.scratch, str(self.count))}))
+
+    def _start(self, key: str, launch: Launch) -> None:
         try:
-            pid = os.fork()
+            pid = self.spares.start(key, launch) or self._fork(lambda parent: self._run(key, launch, parent))
         except OSError as error:
-            self._tell("ended", key, Outcome(fault=f"cannot start a process: {error.strerror}").__dict__)
+            self._ended(key, Outcome(fault=f"cannot start a process: {error.strerror}"))
             return
-        if pid == 0:
-            self._supervise(key, plain, parent)
         self.running[pid] = key
         self._tell("began", key, pid)
 
-    def _supervise(self, key: str, plain: dict[str, Any], parent: int) -> NoReturn:
+    def _run(self, key: str, launch: Launch, parent: int) -> None:
+        supervisor.settle()
+        supervisor.supervise(launch, (None, None, None), parent, lambda outcome: self._ended(key, outcome))
+
+    def _fork(self, work: Callable[[int], None]) -> int:
+        """Return the process id of a child that does its ``work``, told this process's id, and ends."""
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            return pid
         try:
             self.orders.close()
-            signal.set_wakeup_fd(-1)
-            signal.pthread_sigmask(signal.SIG_BLOCK, supervisor.WATCHED)
-            supervisor.supervise(
-                Launch.from_plain(plain),
-                (None, None, None),
-                parent,
-                lambda outcome: self._tell("ended", key, outcome.__dict__),
-            )
+            self.spares.close()
+            work(parent)
             os._exit(_REPORTED)
         except BaseException as error:  # a forked child must never return
             with suppress(Exception):
@@ -123,20 +132,28 @@ class Server:
         os._exit(1)
 
     def _collect(self) -> None:
-        """Collect supervisors that ended; tell of those that could not tell themselves."""
-        orphaned = False
+        """Collect what has ended."""
+        bad: list[tuple[int, int]] = []
         with suppress(ChildProcessError):
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            while pid:
-                key = self.running.pop(pid, None)
-                if key is None or status != _REPORTED:
-                    orphaned = True
-                if key is not None and status != _REPORTED:
-                    self._tell("ended", key, Outcome(fault=_lost(status), lost=True).__dict__)
-                pid, status = os.waitpid(-1, os.WNOHANG)
-        if orphaned:
-            strays.end_all(spared=self.running)
-            self._sweep()
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                if ended[1] == _REPORTED and self.running.pop(ended[0], None) is not None:
+                    self.spares.forget(ended[0])
+                else:
+                    bad.append(ended)
+        if bad:
+            self._repair(bad)
+
+    def _repair(self, bad: list[tuple[int, int]]) -> None:
+        """See to what ended otherwise than a supervisor does that has told how its launch ended."""
+        keys = [self.running.pop(pid, None) for pid, _ in bad]
+        strays.end_all(spared={*self.running, *self.spares.pids()})
+        self._sweep()
+        for (pid, status), key in zip(bad, keys):  # noqa: B905 - nodes may have 3.9
+            launch = self.spares.untaken(pid)
+            if key is not None and launch is not None:
+                self._start(key, launch)
+            elif key is not None:
+                self._ended(key, Outcome(fault=_lost(status), lost=True))
 
     def _sweep(self) -> None:
         """Remove what killed supervisors could not; only when nobody else uses the directory."""
@@ -145,6 +162,9 @@ class Server:
             for entry in os.scandir(self.scratch):
                 if entry.is_dir(follow_symlinks=False):
                     remove_tree(entry.path)
+
+    def _ended(self, key: str, outcome: Outcome) -> None:
+        self._tell("ended", key, outcome.__dict__)
 
     def _tell(self, what: str, key: str, value: Any) -> None:
         if isinstance(value, dict):
@@ -156,8 +176,20 @@ class Server:
 def main() -> None:
     """Serve on the descriptors named in the arguments: ``orders news scratch lock``."""
     orders, news, scratch, lock = sys.argv[1:5]
-    os.set_inheritable(int(lock), False)  # held by being open, here and in every supervisor
-    server = Server(socket.socket(fileno=int(orders)), socket.socket(fileno=int(news)), scratch)
+    serve_on(int(orders), int(news), scratch, int(lock))
+
+
+def serve_on(orders: int, news: int, scratch: str, lock: int) -> None:
+    """Be the fork server until there is nothing more to do.
+
+    Args:
+        orders: Descriptor of the server's end of the socket for orders.
+        news: Likewise, for news.
+        scratch: Directory for the private places of launches; removed in the end.
+        lock: Descriptor that holds its lock.
+    """
+    os.set_inheritable(lock, False)  # held by being open, here and in every supervisor
+    server = Server(socket.socket(fileno=orders), socket.socket(fileno=news), scratch)
     for held in (server.orders, server.news):
         held.set_inheritable(False)
     gc.collect()
@@ -166,21 +198,6 @@ def main() -> None:
     server.serve()
     unmount_below(scratch)  # of supervisors that were killed while others ran
     remove_tree(scratch)
-
-
-def _signal_pipe() -> int:
-    """Return a descriptor that can be read when a child has changed state."""
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, _nothing)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
-    return reader
-
-
-def _nothing(*_: object) -> None:
-    """Handle a signal by having been woken up."""
 
 
 def _frames(buffer: bytearray) -> Iterator[list[Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Container
+from collections.abc import Collection
 from contextlib import suppress
 
 _NOTHING: frozenset[int] = frozenset()
@@ -28,7 +28,7 @@ def parents() -> dict[int, int]:
     return table
 
 
-def descendants(ancestor: int, *, spared: Container[int] = _NOTHING) -> list[int]:
+def descendants(ancestor: int, *, spared: Collection[int] = _NOTHING) -> list[int]:
     """Return live descendants of ``ancestor``, the deepest first; none that is ``spared`` or below one."""
     children: dict[int, list[int]] = {}
     for pid, parent in parents().items():
@@ -41,14 +41,15 @@ def descendants(ancestor: int, *, spared: Container[int] = _NOTHING) -> list[int
     return found[::-1]
 
 
-def end_all(*, spared: Container[int] = _NOTHING) -> None:
+def end_all(*, spared: Collection[int] = _NOTHING) -> None:
     """Kill and collect every descendant of this process that is not ``spared`` (or below one that is).
 
     The deepest go first, so that a tracer outlives what it traces: a process that PRoot no longer
     translates for would see the host.
     """
     me = os.getpid()
-    while _has_children():
+    # Those that are spared are somebody else's to collect.
+    while spared or _has_children():
         condemned = descendants(me, spared=spared)
         for pid in condemned:
             with suppress(ProcessLookupError, PermissionError):

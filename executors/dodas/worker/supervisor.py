@@ -10,25 +10,26 @@ It is forked by the fork server (or by ``dodas run``) and lives as long as the c
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
 import signal
-import termios
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import NoReturn
 
-from dodas.containers.engines import engine, start, syscalls
-from dodas.containers.engines.base import Engine
+from dodas.containers.engines import engine, syscalls
+from dodas.containers.engines.base import Engine, is_spawner
 from dodas.containers.launch import Launch, LaunchFault, Outcome
 from dodas.containers.removal import remove_tree
 from dodas.worker import strays
+from dodas.worker.child import Child, SpawnedChild, Streams, WaitingChild, spawned
+from dodas.worker.watch import Watch
 
-_FAULT_STATUS = 125
-_PASSED_ON = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGWINCH)
-WATCHED = frozenset((signal.SIGCHLD, signal.SIGTERM, signal.SIGUSR2, *_PASSED_ON))
+
+def settle() -> None:
+    """Make this process, freshly forked, one that can supervise."""
+    os.setsid()
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM)
+    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
 
 
 def supervise(
@@ -36,8 +37,9 @@ def supervise(
     stdio: tuple[int | None, int | None, int | None],
     parent: int,
     tell: Callable[[Outcome], object],
+    waiting: WaitingChild | None = None,
 ) -> None:
-    """Run ``launch`` to its end, in a freshly forked process in which :data:`WATCHED` is blocked.
+    """Run ``launch`` to its end, in a process that has settled and in which :data:`.WATCHED` is blocked.
 
     Args:
         launch: What to run; its scratch directory is made here, and removed.
@@ -45,20 +47,21 @@ def supervise(
         parent: Process id of the caller's parent, whose death stops the launch.
         tell: Is told how it ended, once every process that it started is gone; its files go after that, so
             that nobody waits for them.
+        waiting: The child that is to become the command, for this engine and network; it is forked if there
+            is none.
     """
     began = time.monotonic()
     how = engine(launch.engine)
     fault = ""
     watch = None
     try:
-        _settle(parent)
+        _check_lives(parent)
         os.mkdir(launch.scratch, 0o700)
         streams = _open_streams(launch, stdio)
         how.confine(launch)
-        # Entering a user namespace can clear it (prctl(2)).
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM)
-        watch = _Watch(launch, how, streams, began)
-        watch.until_ended()
+        watch = _run(launch, how, streams, began, waiting)
+        if waiting is not None and watch.was_killed() and not waiting.has_heard():
+            watch = _run(launch, how, _open_streams(launch, stdio), began)
         fault = watch.fault
     except (LaunchFault, OSError) as error:
         fault = str(error)
@@ -68,112 +71,35 @@ def supervise(
     remove_tree(launch.scratch)
 
 
-class _Watch:
-    """The command's process, from its start to its end."""
-
-    def __init__(self, launch: Launch, how: Engine, streams: tuple[int, int, int], began: float) -> None:
-        self.launch = launch
-        self.how = how
-        self.deadline = None if launch.walltime is None else began + launch.walltime
-        self.kill_at: float | None = None
-        self.timed_out = False
-        self.stopped = False
-        self.status = 0
-        self.fault = ""
-        self.signal: int | None = None
-        self.exit_code: int | None = None
-        self.report, writer = os.pipe()
-        alive, self.alive = os.pipe()
-        self.child = os.fork()
-        if self.child == 0:
-            os.close(self.alive)
-            _start(launch, how, streams, writer, alive)
-        for descriptor in {*streams, writer, alive}:
-            os.close(descriptor)
-
-    def until_ended(self) -> None:
-        """Wait for the command, doing what signals and limits ask for meanwhile."""
-        while not self._ended():
-            self._obey(self._next_signal())
-        self._read_report()
-        if not self.fault:
-            code = 128 + self.signal if self.signal else os.waitstatus_to_exitcode(self.status)
-            self.exit_code = self.how.exit_code(self.launch, code)
-
-    def _ended(self) -> bool:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        while pid:
-            if pid == self.child:
-                self.status = status
-                return True
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        return False
-
-    def _next_signal(self) -> int:
-        limits = [limit for limit in (self.deadline, self.kill_at) if limit is not None]
-        if not limits:
-            return signal.sigwait(WATCHED)
-        arrived = signal.sigtimedwait(WATCHED, max(0.0, min(limits) - time.monotonic()))
-        return arrived.si_signo if arrived else 0
-
-    def _obey(self, number: int) -> None:
-        now = time.monotonic()
-        if self.deadline is not None and now >= self.deadline:
-            self.timed_out, self.deadline = True, None
-            self._stop(now)
-        elif self.kill_at is not None and now >= self.kill_at:
-            self.kill_at = None
-            self._kill()
-        elif number == signal.SIGTERM:
-            self.stopped = True
-            self._stop(now)
-        elif number == signal.SIGUSR2:
-            self.stopped = True
-            self._kill()
-        elif number in _PASSED_ON:
-            self._signal(number)
-
-    def _stop(self, now: float) -> None:
-        if self.kill_at is None:
-            self.kill_at = now + self.launch.grace
-            self._signal(signal.SIGTERM)
-
-    def _signal(self, number: int) -> None:
-        try:
-            os.killpg(self.child, number)
-        except ProcessLookupError:
-            # Not yet the leader of a group: there is no command to be polite to.
-            if number == signal.SIGTERM:
-                self._kill()
-
-    def _kill(self) -> None:
-        if self.how.own_pids:
-            with suppress(ProcessLookupError):
-                os.kill(self.child, signal.SIGKILL)
-            return
-        for pid in strays.descendants(os.getpid()):
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-
-    def _read_report(self) -> None:
-        word, _, rest = os.read(self.report, 4096).partition(b" ")
-        if word == b"fault":
-            self.fault = rest.decode(errors="surrogateescape")
-        elif word == b"signal":
-            self.signal = int(rest)
-        elif os.WIFSIGNALED(self.status):
-            self.signal = os.WTERMSIG(self.status)
-
-
-def _settle(parent: int) -> None:
-    os.setsid()
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM)
-    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+def _check_lives(parent: int) -> None:
     if os.getppid() != parent:
         raise LaunchFault("the process that asked for this died meanwhile")
 
 
-def _open_streams(launch: Launch, stdio: tuple[int | None, int | None, int | None]) -> tuple[int, int, int]:
+def _run(
+    launch: Launch, how: Engine, streams: Streams, began: float, waiting: WaitingChild | None = None
+) -> Watch:
+    watch = Watch(launch, how, _sent_off(waiting, launch, how, streams), began)
+    watch.until_ended()
+    return watch
+
+
+def _sent_off(
+    waiting: WaitingChild | None, launch: Launch, how: Engine, streams: Streams
+) -> Child | SpawnedChild:
+    """Return the child that becomes the command; its standard streams are closed here."""
+    child: Child | SpawnedChild | None = waiting
+    if waiting is not None:
+        waiting.tell(launch, streams)
+    elif is_spawner(how):
+        child = spawned(how, launch, streams)
+    child = child or Child(how, launch.network, lambda: (launch, streams))
+    for descriptor in set(streams):
+        os.close(descriptor)
+    return child
+
+
+def _open_streams(launch: Launch, stdio: tuple[int | None, int | None, int | None]) -> Streams:
     try:
         given_in, given_out, given_err = stdio
         read = (
@@ -196,32 +122,7 @@ def _opened(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o666)
 
 
-def _start(launch: Launch, how: Engine, streams: tuple[int, int, int], writer: int, alive: int) -> NoReturn:
-    """Become the command; in the child."""
-    start.report_to(writer)
-    try:
-        os.setsid()
-        start.live_with(alive)
-        _take_streams(streams)
-        if launch.tty:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        how.enter(launch)
-    except LaunchFault as error:
-        start.tell_fault(str(error))
-    except BaseException as error:  # a forked child must never return
-        start.tell_fault(f"{type(error).__name__}: {error}")
-    os._exit(_FAULT_STATUS)
-
-
-def _take_streams(streams: tuple[int, int, int]) -> None:
-    # All are moved out of the way first: one may itself be 0, 1 or 2.
-    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3) for descriptor in streams]
-    for number, descriptor in enumerate(moved):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
-
-
-def _outcome(watch: _Watch | None, fault: str, began: float) -> Outcome:
+def _outcome(watch: Watch | None, fault: str, began: float) -> Outcome:
     own = resource.getrusage(resource.RUSAGE_CHILDREN)
     read, written = _bytes_moved()
     return Outcome(
