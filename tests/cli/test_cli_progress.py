@@ -57,8 +57,8 @@ def test_a_log_has_one_line_for_each_thing_that_happened() -> None:
     lines = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in out.getvalue().splitlines()]
     assert lines[:5] == [
         "preparing image debian:12",
-        "started   good",
-        "started   bad",
+        "started   good on here",
+        "started   bad on here",
         "done      good  2.5 s",
         "failed    bad  2.5 s: exit status 3",
     ]
