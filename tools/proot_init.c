@@ -143,7 +143,7 @@ static int start(char **words, char **environment)
     const char *problem = restrict_self(words[2], words[3]);
     if (!problem) {
         execute(*program, program, environment);
-        problem = "fault there is no executing ";
+        problem = "fault cannot execute ";
     }
     say(report, problem, *program, "");
     return FAULT;

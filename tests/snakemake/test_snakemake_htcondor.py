@@ -288,9 +288,14 @@ class Queue:
         self._schedd.act(htcondor2.JobAction.Hold, run)
 
     def release(self, run: str) -> None:
+        """Release what is held, which a job that is still being taken off its slot is not yet."""
         import htcondor2
 
-        self._schedd.act(htcondor2.JobAction.Release, run)
+        def released() -> bool:
+            self._schedd.act(htcondor2.JobAction.Release, run)
+            return all(job["JobStatus"] != 5 for job in self.jobs(run))
+
+        wait_for(lambda: released() or None, "the release of a job")
 
     def over(self, run: str) -> list[Any]:
         return list(self._schedd.history(run, ["NumJobStarts", "JobStatus"]))
