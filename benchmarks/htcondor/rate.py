@@ -8,13 +8,12 @@ from typing import Literal
 
 from benchmarks.htcondor.pool import Pool
 from benchmarks.local.bench import SMALL, Bench
-from benchmarks.local.measure import Cost
 from benchmarks.local.table import Row
 from dodas.backend import Finished
 from dodas.backends.htcondor import HtcondorBackend
 from dodas.step import MIB, Resources, Step
 
-_STEPS, _ROUNDS = 500, 2
+_STEPS = 500
 _SUBMIT = """\
 executable = /bin/true
 transfer_executable = false
@@ -28,26 +27,17 @@ log = {log}
 
 
 def rows(bench: Bench, pool: Pool) -> list[Row]:
-    """Measure both, turn by turn, and keep each one's best round."""
+    """Measure plain jobs of the same command, without container, and dodas in three ways."""
     bench.root(SMALL)
-    plain, single, contained, bundled = [], [], [], []
-    for _ in range(_ROUNDS):
-        plain.append(pool.cost(lambda: _plain(bench, pool)))
-        single.append(pool.cost(lambda: _steps(bench, pool, bundle=None)))
-        bundled.append(pool.cost(lambda: _steps(bench, pool, bundle="auto")))
-        contained.append(pool.cost(lambda: _steps(bench, pool, bundle="auto", image=bench.name(SMALL))))
-    peer = _best(plain)
-    what = f"{_STEPS} trivial steps on a pool with a shared disk"
-    return [
-        Row(what, "a plain submit file", peer),
-        Row(what, "dodas, unbundled", _best(single), versus=peer),
-        Row(what, "dodas, bundled", _best(bundled), versus=peer),
-        Row(what, "dodas, bundled, each step in a container", _best(contained), versus=peer),
-    ]
-
-
-def _best(costs: list[Cost]) -> Cost:
-    return min(costs, key=lambda cost: cost.wall)
+    peer = pool.cost(lambda: _plain(bench, pool))
+    single = pool.cost(lambda: _steps(bench, pool, bundle=None))
+    bundled = pool.cost(lambda: _steps(bench, pool, bundle="auto"))
+    contained = pool.cost(lambda: _steps(bench, pool, bundle="auto", image=bench.name(SMALL)))
+    found = []
+    for how, cost in (("each a job", single), ("bundled", bundled), ("bundled, in containers", contained)):
+        what = f"{_STEPS} trivial steps, {how}"
+        found += [Row(what, "dodas", cost), Row(what, "a plain submit file", peer, versus=cost)]
+    return found
 
 
 def _plain(bench: Bench, pool: Pool) -> None:
