@@ -11,9 +11,11 @@ import os, time
 from dodas.worker import strays
 ended, running, stray = os.fork() or os._exit(7), os.fork() or time.sleep(1000), os.fork() or time.sleep(1000)
 os.waitid(os.P_PID, ended, os.WEXITED | os.WNOWAIT)
-strays.end_all(spared={ended, running})
-print(os.waitstatus_to_exitcode(os.waitpid(ended, 0)[1]), os.waitpid(running, os.WNOHANG)[0])
-strays.end_all()
+try:
+    strays.end_all(spared={ended, running})
+    print(os.waitstatus_to_exitcode(os.waitpid(ended, 0)[1]), os.waitpid(running, os.WNOHANG)[0])
+finally:
+    strays.end_all()
 try:
     os.waitpid(-1, 0)
 except ChildProcessError:

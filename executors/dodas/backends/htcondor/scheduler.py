@@ -17,6 +17,8 @@ from dodas.pool.access import Access, bindings, configure
 _PATIENCE = 5  # seconds that a daemon may take to answer
 _REFUSED = ("authenticat", "authoriz", "denied", "permission", "SECMAN:2010", "token")
 _LOOK = ("DodasJob", "ClusterId", "ProcId", "JobStatus", "HoldReason", "HoldReasonCode", "HoldReasonSubCode")
+# Every slot that runs jobs says where its files are; what does not is no slot, whoever advertised it.
+_NODES = "DynamicSlot =!= true && FileSystemDomain =!= undefined"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ class Scheduler:
         began = time.monotonic()
         try:
             ads = self._condor.Collector().query(
-                self._condor.AdType.Startd, constraint="DynamicSlot =!= true", projection=names
+                self._condor.AdType.Startd, constraint=_NODES, projection=names
             )
         except self._faults as error:
             # The bindings do not say why; one that is there and ends the talk at once does not want it.
