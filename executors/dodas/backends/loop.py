@@ -178,7 +178,8 @@ class Loop:
             asked = job.step.resources
             limit = asked.memory if asked.memory_is_limit else None
             self._memory.add(news.key, news.pid, depth=job.depth(), limit=limit)
-            self._began(job, news.pid)
+            if not job.began:  # a supervisor that was killed before it had the launch is replaced
+                self._began(job, news.pid)
         else:
             self._over(job, news.outcome)
 

@@ -6,26 +6,27 @@ import json
 import os
 import select
 import socket
-import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Protocol, Union
+from typing import Union
 
 from dodas.containers.launch import Launch, Outcome
 from dodas.errors import BackendError
 from dodas.values import dataclass
 from dodas.worker.flag import Flag
+from dodas.worker.program import Serve, start_server
 from dodas.worker.scratch import open_scratch
 
 _PACKET = 1 << 16
-# No site-packages, no user's start-up files: the server needs the standard library and this package.
-_SERVER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from dodas.worker.server import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The launch ``key`` is under way; ``pid`` is its supervisor, an ancestor of all its processes."""
+    """The launch ``key`` is under way; ``pid`` is its supervisor, an ancestor of all its processes.
+
+    Comes again with another one if that was killed before it had the launch.
+    """
 
     key: str
     pid: int
@@ -40,27 +41,6 @@ class Ended:
 
 
 News = Union[Began, Ended]  # noqa: UP007 - evaluated, and nodes may have 3.9
-
-
-class Process(Protocol):
-    """What is asked of the fork server's process."""
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-
-    @property
-    def returncode(self) -> int | None:
-        """Its exit status; ``None`` until its end was seen."""
-
-    def poll(self) -> int | None:
-        """See whether it has ended."""
-
-    def wait(self) -> int | None:
-        """Wait for its end."""
-
-
-Serve = Callable[[tuple[int, int, int], str], Process]
 
 
 class Worker:
@@ -84,7 +64,7 @@ class Worker:
         self._dead = False
         given = (orders.fileno(), news.fileno(), lock)
         with orders, news:
-            self._process = (serve or _started)(given, self.scratch)
+            self._process = (serve or start_server)(given, self.scratch)
         os.close(lock)
         self._news.setblocking(False)
         self._orders.setblocking(False)
@@ -231,21 +211,3 @@ class Worker:
         fault = "the process that started this step died"
         self._lost += [Ended(key, Outcome(fault=fault, lost=True)) for key in sorted(self._running)]
         self._running.clear()
-
-
-def _started(given: tuple[int, int, int], scratch: str) -> Process:
-    """Start a fork server as a program of its own."""
-    import subprocess  # noqa: PLC0415 - not needed by those who fork theirs
-
-    orders, news, lock = map(str, given)
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _SERVER, _package_root(), orders, news, scratch, lock],
-        pass_fds=given,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for the program, which then decides
-    )
-
-
-def _package_root() -> str:
-    here = os.path.dirname(os.path.abspath(__file__))
-    return os.path.dirname(os.path.dirname(here))

@@ -12,6 +12,7 @@ Protocol, on two sockets of the parent:
 * ``news`` (packets): ``["began", key, pid]``, ``["ended", key, outcome]``; the latter is sent by the
   supervisor of the launch itself.
 
+A start takes a supervisor that was forked ahead, if there is one (:mod:`.spare`), else it forks one.
 It is a child subreaper: what a supervisor that was killed left behind becomes its child and is ended.
 """
 
