@@ -2,9 +2,9 @@
 
 The measure for the engine's own start.  It is the same work: the same namespaces, layers, mounts, devices,
 files and options, in the same order, for the same launch; and it is done by a process as small as the fork
-server, with the same two forks and ``posix_spawn``, also in Python.  What it lacks is what dodas adds: orders
-and news, a supervisor, limits, measuring, reporting of faults.  Each start's private directory is left to the
-caller, since dodas removes it when the end has been told already.
+server, with the same two forks and ``posix_spawn``, also in Python.  As in dodas nobody waits for the removal
+of the private files.  What it lacks is what dodas adds: orders and news, limits, measuring, reporting of
+faults, and forks ahead of the start.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from contextlib import suppress
 
 from dodas.containers.engines import accounts, syscalls
+from dodas.containers.removal import remove_tree
 
 _APART = syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -37,8 +38,8 @@ def start_once(root: str, scratch: str) -> None:
     """Start and await one command."""
     uid, gid = os.getuid(), os.getgid()
     os.mkdir(scratch, 0o700)
-    child = os.fork()
-    if child == 0:
+    reader, writer = os.pipe()
+    if os.fork() == 0:
         syscalls.unshare(_APART)
         _map_ids(f"0 {uid} 1", f"0 {gid} 1")
         init = os.fork()
@@ -46,9 +47,13 @@ def start_once(root: str, scratch: str) -> None:
             _contain(root, scratch, uid, gid)
             command = os.posix_spawn("/bin/true", ["/bin/true"], {})
             os._exit(os.waitstatus_to_exitcode(os.waitpid(command, 0)[1]))
-        os._exit(os.waitstatus_to_exitcode(os.waitpid(init, 0)[1]))
-    if os.waitpid(child, 0)[1]:
+        os.write(writer, bytes([os.waitpid(init, 0)[1] == 0]))
+        remove_tree(scratch)
+        os._exit(0)
+    os.close(writer)
+    if os.read(reader, 1) != b"\1":
         sys.exit("the bare start failed")
+    os.close(reader)
 
 
 def _map_ids(uid_map: str, gid_map: str) -> None:
@@ -134,7 +139,16 @@ def main() -> None:
     root, scratch, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     gc.disable()
     for number in range(count):
-        start_once(root, os.path.join(scratch, str(number)))
+        start_once(root, os.path.join(scratch, f"bare{number}"))
+        _collect(os.WNOHANG)
+    _collect(0)
+
+
+def _collect(how: int) -> None:
+    """Collect the processes that have removed what they should."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, how)[0]:
+            pass
 
 
 if __name__ == "__main__":

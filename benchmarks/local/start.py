@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,6 @@ from benchmarks.local.bench import LARGE, SMALL, Bench
 from benchmarks.local.table import Row
 from dodas.containers.engines import proot
 from dodas.containers.launch import Launch
-from dodas.containers.removal import remove_tree
 from dodas.worker.client import Ended, Worker
 
 _STEPS, _ROUNDS = 100, 5
@@ -53,19 +51,14 @@ def rows(bench: Bench) -> list[Row]:
 
 def _bare(root: str, home: Path) -> measure.Cost:
     """Return the cost of a start by a small process, as the fork server is; its own start is not counted."""
-    places: list[str] = []
 
     def work(count: int) -> None:
-        places.append(tempfile.mkdtemp(prefix="bare-", dir=home))
         roots = (str(Path(dodas.__file__).parents[1]), str(Path(benchmarks.__file__).parents[1]))
         code = f"import sys; sys.path[:0] = {roots}; from benchmarks.local import bare; bare.main()"
-        words = [sys.executable, "-I", "-S", "-c", code, root, places[-1], str(count)]
+        words = [sys.executable, "-I", "-S", "-c", code, root, str(home), str(count)]
         subprocess.run(words, check=True)
 
-    cost = _difference(work)
-    for place in places:
-        remove_tree(place)
-    return cost
+    return _difference(work)
 
 
 def _worker(engine: str, root: str, home: Path) -> measure.Cost:
