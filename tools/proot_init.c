@@ -253,14 +253,14 @@ static void tell(long report, const char *how, int value)
     say(report, how, line, "");
 }
 
-/* Gives the command what a shell would: Python ignores signals, and those of a step are blocked in PRoot. */
+/* Gives the command what a shell would: Python ignores signals, and those of a step are blocked in PRoot.
+   Of all signals, also those that a libc keeps for itself and lets nobody set: whoever started us may ignore them. */
 static void reset_signals(void)
 {
     static const struct sigaction by_default;
-    static const char numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGPIPE, SIGTERM, SIGCHLD, SIGXFSZ};
     static const unsigned long none;
-    for (unsigned i = 0; i < sizeof numbers; i++)
-        call(__NR_rt_sigaction, numbers[i], (long)&by_default, 0, sizeof none, 0);
+    for (long signal = 1; signal <= 8 * (long)sizeof none; signal++)
+        call(__NR_rt_sigaction, signal, (long)&by_default, 0, sizeof none, 0);
     call(__NR_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, sizeof none, 0);
 }
 
