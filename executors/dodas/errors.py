@@ -14,6 +14,11 @@
     ├── BackendError         the queue or pool misbehaved
     │   └── BackendUnreachable  and may answer later (retryable)
     ├── TransferError        a file could not be brought in or out
+    │   ├── NotThere            no such file or directory there (404, 410)
+    │   ├── NotAllowed          the storage wants other credentials, or refuses these (401, 403)
+    │   ├── AlreadyThere        something of that name is there, and was not to be replaced (412)
+    │   ├── Corrupt             bytes differ from their checksum or size (retryable)
+    │   └── StorageUnreachable  the storage does not answer, or has a failure of its own (retryable)
     └── StepFailed           the user's command said no
 
 ``str(error)`` is one sentence that names the thing; ``error.hint`` says what to do next.  Only the
@@ -88,6 +93,30 @@ class BackendUnreachable(BackendError):
 
 class TransferError(DodasError):
     """A file could not be brought in or out."""
+
+
+class NotThere(TransferError):
+    """There is no such file or directory."""
+
+
+class NotAllowed(TransferError):
+    """The storage wants other credentials, or does not let these do it."""
+
+
+class AlreadyThere(TransferError):
+    """Something of that name is there, and it was not to be replaced."""
+
+
+class Corrupt(TransferError):
+    """Bytes differ from their checksum, or there are more or fewer than there should be."""
+
+    retryable = True
+
+
+class StorageUnreachable(TransferError):
+    """The storage did not answer, or answered with a failure of its own."""
+
+    retryable = True
 
 
 class StepFailed(DodasError):
