@@ -104,8 +104,12 @@ class WaitingChild(Child):
         """Kill and collect it, instead."""
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
-        self._words.close()
+        self.close()
         os.close(self.report)
+
+    def close(self) -> None:
+        """Let go of what it was told by."""
+        self._words.close()
 
 
 class SpawnedChild(NamedTuple):

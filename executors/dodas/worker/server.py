@@ -12,7 +12,7 @@ Protocol, on two sockets of the parent:
 * ``news`` (packets): ``["began", key, pid]``, ``["ended", key, outcome]``; the latter is sent by the
   supervisor of the launch itself.
 
-A start takes a supervisor that was forked ahead, if there is one (:mod:`.spare`), else it forks one.
+A start takes a supervisor that waits, if there is one (:mod:`.spare`), else it forks one.
 It is a child subreaper: what a supervisor that was killed left behind becomes its child and is ended.
 """
 
@@ -89,6 +89,7 @@ class Server:
         return True
 
     def _obey(self, order: list[Any]) -> None:
+        self._let_rest()
         if order[0] == "start":
             self._plan(order[1], order[2])
         else:
@@ -132,12 +133,18 @@ class Server:
                 sys.stderr.write(f"dodas worker: {type(error).__name__}: {error}\n")
         os._exit(1)
 
+    def _let_rest(self) -> None:
+        """Forget the launches of supervisors that wait for another."""
+        for pid in self.spares.rested():
+            self.running.pop(pid, None)
+
     def _collect(self) -> None:
         """Collect what has ended."""
         bad: list[tuple[int, int]] = []
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                if ended[1] == _REPORTED and self.running.pop(ended[0], None) is not None:
+                if ended[1] == _REPORTED:
+                    self.running.pop(ended[0], None)
                     self.spares.forget(ended[0])
                 else:
                     bad.append(ended)
@@ -146,6 +153,7 @@ class Server:
 
     def _repair(self, bad: list[tuple[int, int]]) -> None:
         """See to what ended otherwise than a supervisor does that has told how its launch ended."""
+        self._let_rest()
         keys = [self.running.pop(pid, None) for pid, _ in bad]
         strays.end_all(spared={*self.running, *self.spares.pids()})
         self._sweep()

@@ -1,9 +1,11 @@
-"""Supervisors forked ahead, each with the child that will become the command: a start waits for neither.
+"""Supervisors that wait for a launch, each with the child that will become the command, and no start waits.
 
-A spare is good for one engine, and with or without a network where that can be had: both decide the
-namespaces of its child.  Its launch arrives on a socket, which it closes when it has taken the launch; it
-ends when the other side does.  It has what the fork server had when it was made, which never changes its
-limits, its mask, its processors or its directory; what a launch asks of these comes after.
+One is forked ahead of the first launch that it could take; after a launch that left nothing behind it waits
+for another.  It is good for one engine, and with or without a network where that can be had: both decide the
+namespaces of its child.  A launch arrives on a socket, on which it says when it waits for another; it ends
+when the other side closes that.  It has what the fork server
+had when it was made, which never changes its limits, its mask, its processors or its directory; what a launch
+asks of these comes after, in the child, or is the end of it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from dodas.containers.engines import engine
 from dodas.containers.engines.base import Engine, is_spawner
@@ -27,10 +30,16 @@ _Work = Callable[[int], None]
 
 # A longer launch is not worth a spare; it must fit into a socket, at once.
 _LARGEST = 1 << 16
+_IDLE = b"i"
+_UNREADY = 2
+# More do not make a start quicker, unless many steps end and start at once.
+_KEPT = 3
+# After so many launches what Python did not give back is worth a new process.
+_LIFE = 200
 
 
 class Spares:
-    """The spares of a fork server: at most one of each kind that was wanted.
+    """The spares of a fork server: a few of each kind that was wanted, and those with a launch.
 
     Args:
         fork: Returns the process id of a child that does a piece of work, given its parent's process id.
@@ -40,33 +49,47 @@ class Spares:
     def __init__(self, fork: Callable[[_Work], int], tell: Callable[[str, Outcome], object]) -> None:
         self._fork = fork
         self._tell = tell
-        self._idle: dict[_Kind, _Spare] = {}
-        self._given: dict[int, _Spare] = {}  # those that may not have taken their launch yet
+        self._idle: dict[_Kind, list[_Spare]] = {}
+        self._given: dict[int, _Spare] = {}  # those with a launch
         self._wanted: _Kind | None = None
 
     def start(self, key: str, launch: Launch) -> int | None:
         """Give a launch to a spare and return its process id; ``None`` if there is none for it."""
         kind = launch.engine, launch.network or not engine(launch.engine).isolates_network
         self._wanted = kind
-        spare = self._idle.get(kind)
-        if spare is None or not spare.give(key, launch):
-            return None
-        self._given[spare.pid] = self._idle.pop(kind)
-        return spare.pid
+        packet = marshal.dumps((key, launch.plain()))
+        idle = self._idle.get(kind)
+        while idle and len(packet) <= _LARGEST:
+            spare = idle.pop()
+            if spare.give(packet, launch):
+                self._given[spare.pid] = spare
+                return spare.pid
+            spare.close()
+        return None
+
+    def rested(self) -> list[int]:
+        """Return the process ids of those that are over with their launch, and can have another."""
+        over = []
+        for pid, spare in tuple(self._given.items()):
+            spare.look()
+            if spare.idle:
+                over.append(pid)
+                del self._given[pid]
+                idle = self._idle.setdefault(spare.kind, [])
+                idle.append(spare)
+                if len(idle) > _KEPT:
+                    idle.pop(0).close()
+        return over
 
     def wanting(self) -> bool:
         """Return whether the last start has left a place for :meth:`make`."""
-        return self._wanted is not None and self._wanted not in self._idle
+        return self._wanted is not None and not self._idle.get(self._wanted)
 
     def make(self) -> None:
         """Make the spare that the last start would have liked to find; if it fails, the next does without."""
         kind, self._wanted = self._wanted, None
         if kind is None:
             return
-        for spare in self._given.values():
-            spare.look()
-        for pid in [pid for pid, spare in self._given.items() if spare.taken]:
-            self.forget(pid)
         with suppress(OSError):
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
@@ -75,11 +98,11 @@ class Spares:
                 _stand_by(theirs, kind, parent, self._tell)
 
             with theirs:
-                self._idle[kind] = _Spare(self._fork(work), ours)
+                self._idle.setdefault(kind, []).append(_Spare(self._fork(work), ours, kind))
 
     def pids(self) -> Iterator[int]:
         """Yield the process ids of those that wait for a launch."""
-        return (spare.pid for spare in self._idle.values())
+        return (spare.pid for idle in self._idle.values() for spare in idle)
 
     def untaken(self, pid: int) -> Launch | None:
         """Forget a spare that died; return its launch if it had been given one that it never took."""
@@ -92,16 +115,18 @@ class Spares:
         return launch
 
     def forget(self, pid: int) -> None:
-        """Let go of the spare ``pid``, whatever becomes of its launch."""
-        for kind in [kind for kind, spare in self._idle.items() if spare.pid == pid]:
-            self._idle.pop(kind).close()
+        """Let go of the spare ``pid``, whatever becomes of its launch; it gets no other."""
+        for idle in self._idle.values():
+            for spare in [spare for spare in idle if spare.pid == pid]:
+                idle.remove(spare)
+                spare.close()
         if pid in self._given:
             self._given.pop(pid).close()
 
     def close(self) -> None:
         """Let go of all; those without a launch end."""
         self._wanted = None
-        for spare in (*self._idle.values(), *self._given.values()):
+        for spare in (*self._given.values(), *(spare for idle in self._idle.values() for spare in idle)):
             spare.close()
         self._idle.clear()
         self._given.clear()
@@ -112,27 +137,27 @@ class _Spare:
 
     Attributes:
         pid: Its process id.
-        launch: What it was given.
-        taken: Whether it is known to have taken that.
-        left: Whether it is known to have died without.
+        kind: What it is good for.
+        launch: What it was given last.
+        idle: Whether it is known to wait.
+        left: Whether it is known to have died without taking that.
     """
 
-    def __init__(self, pid: int, orders: socket.socket) -> None:
+    def __init__(self, pid: int, orders: socket.socket, kind: _Kind) -> None:
         self.pid = pid
+        self.kind = kind
         self.launch: Launch | None = None
-        self.taken = self.left = False
+        self.idle = True
+        self.left = False
         self._orders = orders
 
-    def give(self, key: str, launch: Launch) -> bool:
+    def give(self, packet: bytes, launch: Launch) -> bool:
         """Hand a launch over; return whether that was possible."""
-        packet = marshal.dumps((key, launch.plain()))
-        if len(packet) > _LARGEST:
-            return False
         try:
             self._orders.send(packet, socket.MSG_DONTWAIT)
         except OSError:  # it is dead
             return False
-        self.launch = launch
+        self.launch, self.idle = launch, False
         return True
 
     def look(self) -> None:
@@ -141,7 +166,8 @@ class _Spare:
         A socket that is closed with something unread in it resets its peer, once (unix(7)).
         """
         try:
-            self.taken = not self._orders.recv(1, socket.MSG_DONTWAIT) and not self.left
+            while word := self._orders.recv(1, socket.MSG_DONTWAIT):
+                self.idle = word == _IDLE
         except BlockingIOError:
             pass
         except ConnectionResetError:
@@ -155,33 +181,59 @@ class _Spare:
 def _stand_by(
     orders: socket.socket, kind: _Kind, parent: int, tell: Callable[[str, Outcome], object]
 ) -> None:
-    """Be a spare: get ready, wait for a launch, and supervise it."""
+    """Be a spare: get ready, wait for a launch, and supervise it; again and again."""
     name, network = kind
     how = engine(name)
     supervisor.settle()
-    try:
+    for left in range(_LIFE, 0, -1):
         child = _child(how, network, orders)
-    except (LaunchFault, OSError):
-        return  # the next start does without, and says why
-    packet = orders.recv(_LARGEST, socket.MSG_PEEK)
-    if not packet:
-        return
-    if _disturbed(parent) and child is not None:
-        child.end()
-        child = WaitingChild(how, network, orders)
-    orders.recv(1)  # from here on it is this process's business
-    orders.close()
-    key, plain = marshal.loads(packet)  # noqa: S302 - our parent's
-    launch = Launch(**plain)
-    supervisor.supervise(launch, (None, None, None), parent, lambda outcome: tell(key, outcome), child)
+        moved = supervisor.bytes_moved()
+        packet = _next(orders)
+        if not packet:
+            if child is not None:
+                child.end()
+            return
+        if _disturbed(parent) and child is not None:
+            child.end()
+            child = WaitingChild(how, network, orders)
+        orders.recv(1)  # from here on it is this process's business
+        key, plain = marshal.loads(packet)  # noqa: S302 - our parent's
+        as_before = supervisor.supervise(
+            Launch(**plain), (None, None, None), parent, partial(tell, key), child, moved
+        )
+        if child is not None:
+            child.close()
+        if not as_before or not _was_left_alone(parent) or left == 1:
+            return
+        with suppress(BrokenPipeError, ConnectionResetError):  # it gets no other
+            orders.send(_IDLE)
+
+
+def _next(orders: socket.socket) -> bytes:
+    """Wait for a launch, and leave it on the socket; nothing if none will come."""
+    try:
+        return orders.recv(_LARGEST, socket.MSG_PEEK)
+    except ConnectionResetError:  # closed, and the last word was not heard
+        return b""
+
+
+def _was_left_alone(parent: int) -> bool:
+    """Forget the signals that came for what is over; return whether none of them came from ``parent``."""
+    alone = True
+    while (arrived := signal.sigtimedwait(WATCHED, 0)) is not None:
+        alone &= arrived.si_pid != parent
+    return alone
 
 
 def _child(how: Engine, network: bool, orders: socket.socket) -> WaitingChild | None:
     """Return a child that waits, unless the engine will start its command without one."""
-    if is_spawner(how):
-        how.get_ready()
-        return None
-    return WaitingChild(how, network, orders)
+    try:
+        if is_spawner(how):
+            how.get_ready()
+            return None
+        return WaitingChild(how, network, orders)
+    except (LaunchFault, OSError):
+        os._exit(_UNREADY)  # the next start does without, and says why
 
 
 def _disturbed(parent: int) -> bool:

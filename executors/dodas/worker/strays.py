@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 _NOTHING: frozenset[int] = frozenset()
+_Wait = Callable[[int, int], "tuple[int, int]"]
 
 
 def parents() -> dict[int, int]:
@@ -41,36 +42,39 @@ def descendants(ancestor: int, *, spared: Collection[int] = _NOTHING) -> list[in
     return found[::-1]
 
 
-def end_all(*, spared: Collection[int] = _NOTHING) -> None:
+def end_all(*, spared: Collection[int] = _NOTHING, wait: _Wait = os.waitpid) -> None:
     """Kill and collect every descendant of this process that is not ``spared`` (or below one that is).
 
     The deepest go first, so that a tracer outlives what it traces: a process that PRoot no longer
     translates for would see the host.
+
+    Args:
+        spared: Those that are somebody else's to end and to collect.
+        wait: Collects a child, as :func:`os.waitpid` does.
     """
     me = os.getpid()
-    # Those that are spared are somebody else's to collect.
-    while spared or _has_children():
+    while spared or _has_children(wait):
         condemned = descendants(me, spared=spared)
         for pid in condemned:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         if not condemned:
             return
-        _collect(condemned)
+        _collect(condemned, wait)
 
 
-def _has_children() -> bool:
+def _has_children(wait: _Wait) -> bool:
     """Return whether anything at all is below this process; collects what has ended already."""
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
+        while wait(-1, os.WNOHANG)[0]:
             pass
     except ChildProcessError:
         return False
     return True
 
 
-def _collect(pids: list[int]) -> None:
+def _collect(pids: list[int], wait: _Wait) -> None:
     """Wait for those of ``pids`` that are children; the others will be, once their parents are gone."""
     for pid in reversed(pids):
         with suppress(ChildProcessError):
-            os.waitpid(pid, 0)
+            wait(pid, 0)

@@ -1,6 +1,7 @@
 """The process that looks after one launch: starts it, stops it, measures it, leaves nothing of it.
 
-It is forked by the fork server (or by ``dodas run``) and lives as long as the command.  Signals it obeys:
+It is forked by the fork server (or by ``dodas run``) and lives as long as the command, or as several commands
+that come one after the other.  Signals it obeys:
 
 * ``SIGTERM``: stop politely; after ``launch.grace`` seconds the rest is killed.  Also sent by the kernel
   when the process that forked it dies.
@@ -11,7 +12,6 @@ It is forked by the fork server (or by ``dodas run``) and lives as long as the c
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable
@@ -22,6 +22,7 @@ from dodas.containers.launch import Launch, LaunchFault, Outcome
 from dodas.containers.removal import remove_tree
 from dodas.worker import strays
 from dodas.worker.child import Child, SpawnedChild, Streams, WaitingChild, spawned
+from dodas.worker.reaper import Reaper
 from dodas.worker.watch import Watch
 
 
@@ -32,13 +33,14 @@ def settle() -> None:
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
 
 
-def supervise(
+def supervise(  # noqa: PLR0917 - all of it is of this one launch
     launch: Launch,
     stdio: tuple[int | None, int | None, int | None],
     parent: int,
     tell: Callable[[Outcome], object],
     waiting: WaitingChild | None = None,
-) -> None:
+    moved: tuple[int, int] = (0, 0),
+) -> bool:
     """Run ``launch`` to its end, in a process that has settled and in which :data:`.WATCHED` is blocked.
 
     Args:
@@ -49,39 +51,40 @@ def supervise(
             that nobody waits for them.
         waiting: The child that is to become the command, for this engine and network; it is forked if there
             is none.
+        moved: What :func:`bytes_moved` was before.
+
+    Returns:
+        Whether this process is as it was before, and can supervise another launch.
     """
     began = time.monotonic()
     how = engine(launch.engine)
     fault = ""
     watch = None
+    reaper = Reaper()
     try:
         _check_lives(parent)
         os.mkdir(launch.scratch, 0o700)
         streams = _open_streams(launch, stdio)
         how.confine(launch)
-        watch = _run(launch, how, streams, began, waiting)
+        watch = Watch(launch, how, _sent_off(waiting, launch, how, streams), began, reaper)
+        watch.until_ended()
         if waiting is not None and watch.was_killed() and not waiting.has_heard():
-            watch = _run(launch, how, _open_streams(launch, stdio), began)
+            streams = _open_streams(launch, stdio)
+            watch = Watch(launch, how, _sent_off(None, launch, how, streams), began, reaper)
+            watch.until_ended()
         fault = watch.fault
     except (LaunchFault, OSError) as error:
         fault = str(error)
-    strays.end_all()
-    tell(_outcome(watch, fault, began))
+    strays.end_all(wait=reaper.wait)
+    tell(_outcome(watch, fault, began, reaper, moved))
     how.clean(launch)
     remove_tree(launch.scratch)
+    return not fault and how.leaves_supervisor_alone(launch)
 
 
 def _check_lives(parent: int) -> None:
     if os.getppid() != parent:
         raise LaunchFault("the process that asked for this died meanwhile")
-
-
-def _run(
-    launch: Launch, how: Engine, streams: Streams, began: float, waiting: WaitingChild | None = None
-) -> Watch:
-    watch = Watch(launch, how, _sent_off(waiting, launch, how, streams), began)
-    watch.until_ended()
-    return watch
 
 
 def _sent_off(
@@ -122,9 +125,10 @@ def _opened(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o666)
 
 
-def _outcome(watch: Watch | None, fault: str, began: float) -> Outcome:
-    own = resource.getrusage(resource.RUSAGE_CHILDREN)
-    read, written = _bytes_moved()
+def _outcome(
+    watch: Watch | None, fault: str, began: float, reaper: Reaper, moved: tuple[int, int]
+) -> Outcome:
+    read, written = bytes_moved()
     return Outcome(
         exit_code=watch.exit_code if watch is not None else None,
         signal=watch.signal if watch is not None and not fault else None,
@@ -132,14 +136,14 @@ def _outcome(watch: Watch | None, fault: str, began: float) -> Outcome:
         timed_out=watch is not None and watch.timed_out,
         stopped=watch is not None and watch.stopped,
         wall=time.monotonic() - began,
-        cpu=own.ru_utime + own.ru_stime,
-        peak_memory=own.ru_maxrss * 1024,
-        read=read,
-        written=written,
+        cpu=reaper.cpu,
+        peak_memory=reaper.peak,
+        read=read - moved[0],
+        written=written - moved[1],
     )
 
 
-def _bytes_moved() -> tuple[int, int]:
+def bytes_moved() -> tuple[int, int]:
     """Return bytes read and written by this process and all children it has collected (proc_pid_io(5))."""
     try:
         with open("/proc/self/io", "rb", buffering=0) as file:

@@ -11,6 +11,7 @@ from dodas.containers.engines.base import Engine
 from dodas.containers.launch import Launch
 from dodas.worker import strays
 from dodas.worker.child import Child, SpawnedChild
+from dodas.worker.reaper import Reaper
 
 _PASSED_ON = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGWINCH)
 WATCHED = frozenset((signal.SIGCHLD, signal.SIGTERM, signal.SIGUSR2, *_PASSED_ON))
@@ -19,7 +20,9 @@ WATCHED = frozenset((signal.SIGCHLD, signal.SIGTERM, signal.SIGUSR2, *_PASSED_ON
 class Watch:
     """The command's process, from its start to its end."""
 
-    def __init__(self, launch: Launch, how: Engine, child: Child | SpawnedChild, began: float) -> None:
+    def __init__(
+        self, launch: Launch, how: Engine, child: Child | SpawnedChild, began: float, reaper: Reaper
+    ) -> None:
         self.launch = launch
         self.how = how
         self.deadline = None if launch.walltime is None else began + launch.walltime
@@ -33,6 +36,7 @@ class Watch:
         self.told: int | None = None  # the exit code, by who knows better than the status
         self.report = child.report
         self.child = child.pid
+        self._reaper = reaper
 
     def until_ended(self) -> None:
         """Wait for the command, doing what signals and limits ask for meanwhile."""
@@ -48,12 +52,12 @@ class Watch:
         return self.signal == signal.SIGKILL and not self.stopped and not self.timed_out
 
     def _ended(self) -> bool:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status = self._reaper.wait(-1, os.WNOHANG)
         while pid:
             if pid == self.child:
                 self.status = status
                 return True
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status = self._reaper.wait(-1, os.WNOHANG)
         return False
 
     def _next_signal(self) -> int:
@@ -108,6 +112,7 @@ class Watch:
             report = os.read(self.report, 4096)
         except BlockingIOError:
             report = b""
+        os.close(self.report)
         lines, is_fault, why = report.partition(b"fault ")
         word, _, number = lines.strip().rpartition(b"\n")[2].partition(b" ")
         if is_fault:

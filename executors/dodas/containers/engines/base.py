@@ -62,12 +62,15 @@ class Engine(Protocol):
     def clean(self, launch: Launch) -> None:
         """Undo what lives longer than the processes (FUSE mounts), in the supervisor, after the end."""
 
+    def leaves_supervisor_alone(self, launch: Launch) -> bool:
+        """Return whether a launch that is over has left nothing in its supervisor, which may have another."""
+
 
 class Spawner(Protocol):
     """An engine that can start its commands without a fork of the supervisor, which would copy its pages."""
 
     def get_ready(self) -> None:
-        """Do what can be done in a supervisor before it has a launch.
+        """Do what can be done in a supervisor before it has a launch, and again after each.
 
         Raises:
             OSError: The kernel refused.

@@ -54,7 +54,7 @@ def options(binds: list[Bind], scratch: str) -> list[str]:
 def rules() -> landlock.Rules | None:
     """Return this process's Landlock rules, with what every step may do; nothing if the kernel has none.
 
-    A process has one launch, or the children that it forks for them have.
+    Those of one launch, whose own are added: :func:`renew_rules` comes before the next.
     """
     if not landlock.version():
         return None
@@ -65,6 +65,14 @@ def rules() -> landlock.Rules | None:
     for name in _DEVICES:
         made.allow(f"/dev/{name}", landlock.WRITE)
     return made
+
+
+def renew_rules() -> None:
+    """Make rules for another launch, which have nothing of the last one."""
+    if rules.cache_info().currsize and (old := rules()) is not None:
+        os.close(old.descriptor)
+    rules.cache_clear()
+    rules()
 
 
 def allow(launch: Launch, binds: list[Bind], own: Iterable[tuple[str, int]]) -> None:

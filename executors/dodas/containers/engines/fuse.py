@@ -81,6 +81,10 @@ class Fuse:
         """Return the status of a step of which nothing was reported."""
         return self._proot.exit_code(launch, code)
 
+    def leaves_supervisor_alone(self, launch: Launch) -> bool:
+        """Return false: it has started the mount's server, and keeps accounts of that."""
+        return False
+
     def clean(self, launch: Launch) -> None:
         """Take the mount away; its server has been ended with all other processes."""
         unmount_below(launch.scratch)

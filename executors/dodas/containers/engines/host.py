@@ -40,3 +40,7 @@ class Host:
 
     def clean(self, launch: Launch) -> None:
         """Do nothing."""
+
+    def leaves_supervisor_alone(self, launch: Launch) -> bool:
+        """Return true: all is done in the child."""
+        return True

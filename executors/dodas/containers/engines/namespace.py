@@ -69,6 +69,10 @@ class Namespace:
     def clean(self, launch: Launch) -> None:
         """Do nothing: mounts and processes end with their namespaces."""
 
+    def leaves_supervisor_alone(self, launch: Launch) -> bool:
+        """Return true: all is done in the child."""
+        return True
+
 
 def _give_up_power(launch: Launch, uid: int, gid: int) -> None:
     """Leave this process, and so the command, no more rights than the command may have.

@@ -44,7 +44,7 @@ class Proot:
 
     def get_ready(self) -> None:
         """Prepare the rules that every launch has."""
-        binds.rules()
+        binds.renew_rules()
 
     def spawn(self, launch: Launch, streams: tuple[int, int, int], report: int) -> int | None:
         """Start PRoot, if it has its init."""
@@ -63,6 +63,10 @@ class Proot:
 
     def clean(self, launch: Launch) -> None:
         """Do nothing: PRoot's temporary files are in the launch's scratch directory."""
+
+    def leaves_supervisor_alone(self, launch: Launch) -> bool:
+        """Return whether the supervisor may still use all its processors; its rules are renewed."""
+        return not launch.cpus
 
     def _traced(self, launch: Launch) -> Traced:
         return Traced(launch, program(launch), launch.root or "", launch.writable_root, self.environment)

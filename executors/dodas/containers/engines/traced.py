@@ -82,9 +82,14 @@ def spawn(step: Traced, streams: tuple[int, int, int], report: int) -> int | Non
     filter_ = seccomp.HIDE_NEW_CALLS.digits
     for descriptor in (report, own, *(() if rules is None else (rules.descriptor,))):
         os.set_inheritable(descriptor, True)
-    return _spawn(
-        (init, "start", str(os.getpid()), str(report), ruleset, filter_, tty, *words), environment, streams
-    )
+    try:
+        return _spawn(
+            (init, "start", str(os.getpid()), str(report), ruleset, filter_, tty, *words),
+            environment,
+            streams,
+        )
+    finally:
+        os.close(own)
 
 
 def become(step: Traced) -> NoReturn:

@@ -82,6 +82,10 @@ class UdockerMode:
     def clean(self, launch: Launch) -> None:
         """Do nothing: all of it is in the launch's scratch directory."""
 
+    def leaves_supervisor_alone(self, launch: Launch) -> bool:
+        """Return true: all is done in the child."""
+        return True
+
 
 class _Fakechroot(UdockerMode):
     def missing_tools(self) -> str:
