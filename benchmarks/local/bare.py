@@ -4,7 +4,7 @@ The measure for the engine's own start.  It is the same work: the same namespace
 files and options, in the same order, for the same launch; and it is done by a process as small as the fork
 server, with the same two forks and ``posix_spawn``, also in Python.  As in dodas nobody waits for the removal
 of the private files.  What it lacks is what dodas adds: orders and news, limits, measuring, reporting of
-faults, and forks ahead of the start.
+faults, forks ahead of the start, and supervisors that outlive it.
 """
 
 from __future__ import annotations

@@ -71,8 +71,7 @@ class Spares:
         """Return the process ids of those that are over with their launch, and can have another."""
         over = []
         for pid, spare in tuple(self._given.items()):
-            spare.look()
-            if spare.idle:
+            if spare.look():
                 over.append(pid)
                 del self._given[pid]
                 idle = self._idle.setdefault(spare.kind, [])
@@ -139,7 +138,6 @@ class _Spare:
         pid: Its process id.
         kind: What it is good for.
         launch: What it was given last.
-        idle: Whether it is known to wait.
         left: Whether it is known to have died without taking that.
     """
 
@@ -147,7 +145,6 @@ class _Spare:
         self.pid = pid
         self.kind = kind
         self.launch: Launch | None = None
-        self.idle = True
         self.left = False
         self._orders = orders
 
@@ -157,21 +154,21 @@ class _Spare:
             self._orders.send(packet, socket.MSG_DONTWAIT)
         except OSError:  # it is dead
             return False
-        self.launch, self.idle = launch, False
+        self.launch = launch
         return True
 
-    def look(self) -> None:
-        """See what became of the launch.
+    def look(self) -> bool:
+        """See what became of the launch; return whether it is over, and the spare waits for another.
 
         A socket that is closed with something unread in it resets its peer, once (unix(7)).
         """
         try:
-            while word := self._orders.recv(1, socket.MSG_DONTWAIT):
-                self.idle = word == _IDLE
+            return self._orders.recv(1, socket.MSG_DONTWAIT) == _IDLE
         except BlockingIOError:
-            pass
+            return False
         except ConnectionResetError:
             self.left = True
+            return False
 
     def close(self) -> None:
         """Let go of it."""
@@ -219,10 +216,7 @@ def _next(orders: socket.socket) -> bytes:
 
 def _was_left_alone(parent: int) -> bool:
     """Forget the signals that came for what is over; return whether none of them came from ``parent``."""
-    alone = True
-    while (arrived := signal.sigtimedwait(WATCHED, 0)) is not None:
-        alone &= arrived.si_pid != parent
-    return alone
+    return parent not in [arrived.si_pid for arrived in _arrived()]
 
 
 def _child(how: Engine, network: bool, orders: socket.socket) -> WaitingChild | None:
@@ -243,7 +237,7 @@ def _disturbed(parent: int) -> bool:
     """
     disturbed = False
     meant = []
-    while (arrived := signal.sigtimedwait(WATCHED, 0)) is not None:
+    for arrived in _arrived():
         if arrived.si_pid == parent:
             meant.append(arrived.si_signo)
         else:
@@ -251,3 +245,9 @@ def _disturbed(parent: int) -> bool:
     for number in meant:
         os.kill(os.getpid(), number)
     return disturbed
+
+
+def _arrived() -> Iterator[signal.struct_siginfo]:
+    """Take the signals that wait to be taken."""
+    while (arrived := signal.sigtimedwait(WATCHED, 0)) is not None:
+        yield arrived

@@ -61,17 +61,20 @@ def supervise(  # noqa: PLR0917 - all of it is of this one launch
     fault = ""
     watch = None
     reaper = Reaper()
+
+    def run(streams: Streams, child: WaitingChild | None) -> Watch:
+        watch = Watch(launch, how, _sent_off(child, launch, how, streams), began, reaper)
+        watch.until_ended()
+        return watch
+
     try:
         _check_lives(parent)
         os.mkdir(launch.scratch, 0o700)
         streams = _open_streams(launch, stdio)
         how.confine(launch)
-        watch = Watch(launch, how, _sent_off(waiting, launch, how, streams), began, reaper)
-        watch.until_ended()
+        watch = run(streams, waiting)
         if waiting is not None and watch.was_killed() and not waiting.has_heard():
-            streams = _open_streams(launch, stdio)
-            watch = Watch(launch, how, _sent_off(None, launch, how, streams), began, reaper)
-            watch.until_ended()
+            watch = run(_open_streams(launch, stdio), None)
         fault = watch.fault
     except (LaunchFault, OSError) as error:
         fault = str(error)

@@ -52,12 +52,10 @@ class Watch:
         return self.signal == signal.SIGKILL and not self.stopped and not self.timed_out
 
     def _ended(self) -> bool:
-        pid, status = self._reaper.wait(-1, os.WNOHANG)
-        while pid:
-            if pid == self.child:
-                self.status = status
+        while (ended := self._reaper.wait(-1, os.WNOHANG))[0]:
+            if ended[0] == self.child:
+                self.status = ended[1]
                 return True
-            pid, status = self._reaper.wait(-1, os.WNOHANG)
         return False
 
     def _next_signal(self) -> int:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """A way to run a command in a root file system, without privileges.
 
-    All verbs run in freshly forked, single-threaded processes: the supervisor of the step, which is a child
-    subreaper and a session leader, and its child, which becomes the command.  Standard library only: this
+    All verbs run in single-threaded processes: the supervisor of the step, which is a child subreaper and a
+    session leader, and its freshly forked child, which becomes the command.  Standard library only: this
     code also runs on bare nodes.
 
     Attributes:
