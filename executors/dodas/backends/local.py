@@ -109,6 +109,10 @@ class LocalBackend:
         """See :meth:`dodas.backend.Backend.cancel`."""
         self._loop.cancel(steps)
 
+    def withdraw(self, steps: Collection[str]) -> frozenset[str]:
+        """End those steps that have not begun, as cancelled, and return their ids; the others go on."""
+        return self._loop.withdraw(steps)
+
     def close(self) -> None:
         """See :meth:`dodas.backend.Backend.close`.  The events of what was ended can still be read."""
         with self._mutex:

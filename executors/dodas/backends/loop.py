@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 
@@ -74,6 +75,21 @@ class Loop:
         """Ask for steps to end."""
         wanted = tuple(steps)
         self._mailbox.post(lambda: self._cancel(wanted))
+
+    def withdraw(self, steps: Collection[str]) -> frozenset[str]:
+        """End those steps that have not begun, and return their ids; not from the loop's own thread."""
+        wanted = tuple(steps)
+        done = threading.Event()
+        ended: set[str] = set()
+
+        def call() -> None:
+            ended.update(self._withdraw(wanted))
+            done.set()
+
+        if not self._mailbox.post(call):
+            return frozenset()
+        done.wait()
+        return frozenset(ended)
 
     def close(self) -> None:
         """Ask for the end of everything."""
@@ -204,14 +220,18 @@ class Loop:
         self._emit(Finished(step=job.step.id, time=time.time(), result=result))
 
     def _cancel(self, steps: Collection[str]) -> None:
+        self._withdraw(steps)
         for job in filter(None, map(self._jobs.get, steps)):
-            if job.state is State.RUNNING:
-                job.cancelled = True
-                self._launcher.stop(job.step.id)
-                continue
+            job.cancelled = True
+            self._launcher.stop(job.step.id)
+
+    def _withdraw(self, steps: Collection[str]) -> list[str]:
+        waiting = [job for job in map(self._jobs.get, steps) if job and job.state is not State.RUNNING]
+        for job in waiting:
             if job.step.image is not None:
                 self._expecting.get(job.step.image, {}).pop(job.step.id, None)
             self._finish(job, Failure.CANCELLED, "cancelled before it started")
+        return [job.step.id for job in waiting]
 
     def _close(self) -> None:
         self._closing = True

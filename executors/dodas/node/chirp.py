@@ -1,4 +1,4 @@
-"""Reads files of the submit side through HTCondor's Chirp, from inside a job.
+"""Speaks with the submit side through HTCondor's Chirp, from inside a job.
 
 The starter of a job whose ad has ``WantIOProxy`` listens on a socket; a file says where, and the cookie.
 Requests are lines, answers a number in a line, followed by that many bytes where a request reads
@@ -73,6 +73,23 @@ class Chirp:
         finally:
             with suppress(TransferError):
                 self._ask(b"close", number, what=what)
+
+    def set_attribute(self, name: str, expression: str) -> None:
+        """Set an attribute of the job's ad, which a later start of the job will see.
+
+        Raises:
+            TransferError: It cannot be set.
+        """
+        what = f"set {name} in the job's ad"
+        self._ask(b"set_job_attr", _quoted(name.encode()), _quoted(expression.encode()), what=what)
+
+    def note(self, text: str) -> None:
+        """Write an event with one line of text into the job's event log.
+
+        Raises:
+            TransferError: It cannot be written.
+        """
+        self._ask(b"ulog", _quoted(text.encode()), what="write into the event log")
 
     def _ask(self, *words: bytes, what: str) -> int:
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -10,12 +12,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dodas.backend import Finished
+from dodas.backend import Finished, Started
 from dodas.backends import capacity
 from dodas.backends import results as endings
 from dodas.backends.local import LocalBackend
 from dodas.containers.removal import remove_tree
 from dodas.errors import DodasError, SpecError, TransferError
+from dodas.node import surplus
 from dodas.node.order import INPUTS, Order, StepOrder
 from dodas.node.outgoing import Outgoing
 from dodas.node.results import NAME, Report, StepReport, read, write
@@ -52,12 +55,13 @@ class Job:
         self._stages: dict[str, Stage] = {}
         self._reports: list[StepReport] = []
         self._problem = ""
+        self._left = frozenset(number for number in slot.left if number < len(order.steps))
         self._store = store
         self._workers = [worker]
         self._supply: Supply | None = None
 
     def run(self) -> bool:
-        """Run the steps and write the report; return whether every step has a result.
+        """Run the steps and write the report; return whether each has a result or was given back.
 
         Raises:
             OSError: The report cannot be written.
@@ -71,12 +75,16 @@ class Job:
         finally:
             remove_tree(self._work)  # whatever modes its directories have, over which others may stumble
         self._write(NAME, self._reports)
-        return len(self._reports) == len(self._order.steps)
+        return len(self._reports) + len(self._left) == len(self._order.steps)
 
     def _run(self) -> None:
         self._reports += self._earlier()
         done = {report.result.step for report in self._reports}
-        left = [one for one in self._order.steps if one.step.id not in done]
+        left = [
+            one
+            for number, one in enumerate(self._order.steps)
+            if one.step.id not in done and number not in self._left
+        ]
         engine = ""
         if any(one.step.image is not None for one in left):
             engine = self._ready_for_containers()
@@ -91,7 +99,7 @@ class Job:
         ) as backend:
             for step in steps:
                 self._submit(backend, step)
-            for result in _finished(backend):
+            for result in self._results(backend):
                 self._take(result)
 
     def _earlier(self) -> Iterator[StepReport]:
@@ -142,6 +150,37 @@ class Job:
         wanted = max(one.step.resources.memory or 0 for one in self._order.steps)
         return max(wanted, self._slot.memory or self._order.memory or capacity.memory())
 
+    def _results(self, backend: LocalBackend) -> Iterator[Result]:
+        """Yield the results of steps; when time is up, those that have not begun are given back."""
+        patience = self._order.patience if self._slot.chirp else None
+        begun = deadline = None
+        while True:
+            now = time.monotonic()
+            if deadline is not None and begun is not None and now >= deadline:
+                self._give_back(backend, now - begun)
+                patience = deadline = None
+            events = list(backend.events(None if deadline is None else deadline - now))
+            if not events and (deadline is None or time.monotonic() < deadline):
+                return
+            for event in events:
+                if isinstance(event, Started) and begun is None and patience is not None:
+                    begun = time.monotonic()
+                    deadline = begun + patience
+                elif isinstance(event, Finished) and self._numbers[event.step] not in self._left:
+                    yield event.result
+
+    def _give_back(self, backend: LocalBackend, elapsed: float) -> None:
+        """Let steps that have not begun be run elsewhere, since the job takes longer than was thought."""
+        withdrawn = backend.withdraw(tuple(self._numbers))
+        if not withdrawn:
+            return
+        self._left |= {self._numbers[step] for step in withdrawn}
+        done = sum(report.result.step in self._numbers for report in self._reports)
+        lanes = max(1, int(self._cores() / self._order.cores))
+        # Where no step has ended, nothing is known but that they are too long to share a job.
+        each = elapsed * lanes / done if done else math.inf
+        surplus.tell(self._slot.chirp, surplus.Surplus(positions=self._left, each=each))
+
     def _submit(self, backend: LocalBackend, step: Step) -> None:
         try:
             backend.submit((step,))
@@ -191,16 +230,9 @@ class Job:
             steps=tuple(reports),
             problem=self._problem,
             node=os.uname().nodename,
+            left=tuple(sorted(self._left)),
         )
         write(os.path.join(self._outgoing.directory, name), report)
-
-
-def _finished(backend: LocalBackend) -> Iterator[Result]:
-    while True:
-        events = list(backend.events())
-        if not events:
-            return
-        yield from (event.result for event in events if isinstance(event, Finished))
 
 
 def _judged(result: Result, lacking: str) -> Result:

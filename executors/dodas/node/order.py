@@ -71,6 +71,8 @@ class Order:
         cores: What was asked for: the slot says what was given.
         memory: Likewise, bytes.
         gpus: Likewise.
+        patience: Seconds from the first start after which steps that have not begun are given back; ``None``
+            keeps them.
     """
 
     run: str
@@ -88,6 +90,7 @@ class Order:
     cores: float = 1.0
     memory: int | None = None
     gpus: int = 0
+    patience: float | None = None
 
     def to_json(self) -> str:
         """Return the order as one line of JSON."""
@@ -123,7 +126,7 @@ class Order:
 _SETTINGS = ("DODAS_REGISTRY_MIRRORS", "DODAS_INSECURE_REGISTRIES", "UDOCKER_REGISTRY")
 _SCALARS = (
     *("run", "job", "shared", "engine", "pull", "store", "cache_bytes", "chirp", "logs"),
-    *("cores", "memory", "gpus"),
+    *("cores", "memory", "gpus", "patience"),
 )
 
 

@@ -61,6 +61,7 @@ class Report:
         steps: The steps that ended, in the order of their ends; others belong to be run elsewhere.
         problem: Why the node could not do its part, a sentence; empty if it could.
         node: Its name.
+        left: Positions of steps that it gave back, not begun.
     """
 
     run: str
@@ -68,10 +69,11 @@ class Report:
     steps: tuple[StepReport, ...]
     problem: str = ""
     node: str = ""
+    left: tuple[int, ...] = ()
 
     def to_json(self) -> str:
         """Return the report as one line of JSON."""
-        plain = {name: getattr(self, name) for name in _TEXTS}
+        plain = {name: getattr(self, name) for name in (*_TEXTS, "left")}
         return json.dumps({**plain, "format": FORMAT, "steps": [_plain(one) for one in self.steps]})
 
     @classmethod
@@ -86,7 +88,8 @@ class Report:
             if plain["format"] != FORMAT:
                 raise TransferError(f"a report of a node has the unknown format {plain['format']}")
             steps = tuple(map(_step_report, plain["steps"]))
-            return cls(**{name: plain[name] for name in _TEXTS}, steps=steps)
+            left = tuple(map(int, plain["left"]))
+            return cls(**{name: plain[name] for name in _TEXTS}, steps=steps, left=left)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise TransferError(f"this is no report of a node: {error}") from error
 

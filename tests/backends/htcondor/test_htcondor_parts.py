@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +23,7 @@ from dodas.backends.htcondor.scheduler import Slot
 from dodas.backends.htcondor.sharing import is_shared
 from dodas.backends.htcondor.state import State
 from dodas.errors import BackendError, SpecError
+from dodas.node import surplus
 from dodas.step import GIB, MIB, Mount, Output, OutputFile, Resources, Result, Step
 
 LOG = """\
@@ -209,8 +211,8 @@ def test_bundles_of_a_fixed_size() -> None:
     bundles = Bundles(3, 4)
     for number in range(7):
         bundles.add(step(f"s{number}"))
-    assert [len(steps) for _, steps in bundles.ready(0)] == [3, 3, 1]
-    assert list(bundles.ready(0)) == []
+    assert [len(steps) for _, steps in bundles.ready()] == [3, 3, 1]
+    assert list(bundles.ready()) == []
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, 20), ("auto", 4)])
@@ -218,40 +220,59 @@ def test_few_or_unbundled_steps_go_alone(size: Size, count: int) -> None:
     bundles = Bundles(size, 4)
     for number in range(count):
         bundles.add(step(f"s{number}"))
-    assert [len(steps) for _, steps in bundles.ready(0)] == [1] * count
+    assert [len(steps) for _, steps in bundles.ready()] == [1] * count
 
 
-def test_the_first_of_many_steps_tell_how_long_they_are() -> None:
+def test_steps_that_nobody_knows_share_jobs_evenly_for_a_while() -> None:
     bundles = Bundles("auto", 4)
-    for number in range(100):
+    for number in range(98):
         bundles.add(step(f"s{number}"))
-    probes = list(bundles.ready(1.0))
-    assert [len(steps) for _, steps in probes] == [1] * 4
-    assert list(bundles.ready(2.0)) == []
-    assert bundles.due() == 16.0
-    bundles.learn(probes[0][0], 0.95)
-    sizes = [len(steps) for _, steps in bundles.ready(3.0)]
-    assert sum(sizes) == 96
-    assert sizes == [24] * 4  # all slots are kept busy
-    assert bundles.due() is None
+    sent = list(bundles.ready())
+    assert [len(steps) for _, steps in sent] == [25, 25, 25, 23]
+    key = sent[0][0]
+    assert bundles.patience(key) == 10
+    bundles.learn(key, 0.95)
+    assert bundles.patience(key) == 60
+    assert [len(some) for some in bundles.split(key, range(200))] == [30] * 6 + [20]
+    bundles.learn(key, 100.0)
+    assert [len(some) for some in bundles.split(key, range(5))] == [1] * 5
+    assert Bundles(5, 4).patience(key) is None
 
 
-def test_long_steps_go_alone_once_it_is_known_or_too_late() -> None:
-    for told in (True, False):
-        bundles = Bundles("auto", 2)
-        for number in range(10):
-            bundles.add(step(f"s{number}"))
-        [(key, _), *_] = list(bundles.ready(1.0))
-        if told:
-            bundles.learn(key, 100.0)
-        assert [len(steps) for _, steps in bundles.ready(2.0 if told else 16.0)] == [1] * 8
+@pytest.mark.parametrize(("each", "sizes"), [(3.0, [9, 9, 2]), (float("inf"), [1] * 20)])
+def test_what_is_given_back_tells_how_long_steps_are(each: float, sizes: list[int]) -> None:
+    bundles = Bundles("auto", 2)
+    for number in range(40):
+        bundles.add(step(f"s{number}"))
+    [(key, _), _] = bundles.ready()
+    bundles.guess(key, each + 0.1)
+    assert [len(some) for some in bundles.split(key, range(20))] == sizes
+    bundles.learn(key, 1.0)  # a measured time is worth more
+    bundles.guess(key, 1000.0)
+    assert [len(some) for some in bundles.split(key, range(20))] == [10, 10]
+
+
+@given(st.frozensets(st.integers(0, 2000)), st.floats(0, 1e6) | st.just(math.inf))
+def test_what_is_given_back_is_told_in_a_line(positions: frozenset[int], each: float) -> None:
+    text = surplus.ranges(positions)
+    assert surplus.positions(text) == positions
+    note = surplus.note(surplus.Surplus(positions=positions, each=each))
+    told = surplus.read(note)
+    assert told is not None or not positions
+    assert told is None or (told.positions == positions and told.each == pytest.approx(each, abs=1e-3))
+
+
+@pytest.mark.parametrize("text", ["1-", "-3", "0-99999999999", "1,,2", "x", "٣", "3 - 4", "1-2-3"])
+def test_what_is_no_list_of_steps_names_none(text: str) -> None:
+    assert surplus.positions(text) == frozenset()
+    assert surplus.read(f"dodas gives back {text} (1.000 s each) and more") is None
 
 
 def test_a_short_time_limit_says_enough() -> None:
     bundles = Bundles("auto", 2)
     for number in range(40):
         bundles.add(step(f"s{number}", resources=Resources(walltime=timedelta(seconds=3))))
-    assert [len(steps) for _, steps in bundles.ready(0)] == [10] * 4
+    assert [len(steps) for _, steps in bundles.ready()] == [10] * 4
 
 
 def test_steps_of_other_kinds_do_not_share_a_job() -> None:
@@ -260,7 +281,7 @@ def test_steps_of_other_kinds_do_not_share_a_job() -> None:
         bundles.add(step(f"a{number}", name=f"align_{number}"))
         bundles.add(step(f"b{number}", name=f"sort_{number}"))
         bundles.add(step(f"c{number}", name=f"sort_{number}", hints=(("htcondor.rank", "1"),)))
-    assert sorted("".join(sorted({one.id[0] for one in steps})) for _, steps in bundles.ready(0)) == [
+    assert sorted("".join(sorted({one.id[0] for one in steps})) for _, steps in bundles.ready()) == [
         "a",
         "b",
         "c",
@@ -273,7 +294,7 @@ def test_a_withdrawn_step_is_not_sent() -> None:
     bundles.add(step("b"))
     assert bundles.withdraw("a")
     assert not bundles.withdraw("a")
-    assert [one.id for _, steps in bundles.ready(0) for one in steps] == ["b"]
+    assert [one.id for _, steps in bundles.ready() for one in steps] == ["b"]
 
 
 def test_the_journal_survives_a_cut(tmp_path: Path) -> None:

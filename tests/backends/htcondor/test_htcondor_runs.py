@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from dodas.backend import Event, Preparing, Started
+from dodas.backends.htcondor import bundles
 from dodas.cli import main
 from dodas.pool.access import bindings
 from dodas.step import MIB, Failure, Mount, Resources, Step
@@ -57,6 +58,51 @@ def test_short_steps_share_jobs_and_fail_apart(
     for number in range(60):
         assert (tmp_path / f"h{number}" / "made").read_text() == f"{number}\n"
     assert len(jobs_of(place)) <= (6 if bundle == 10 else 20)
+
+
+def jobs_that_gave_back(place: Place) -> int:
+    """Return how many jobs told that their node has not begun some of their steps."""
+    return (place.run / "events.log").read_text().count("dodas gives back")
+
+
+def test_long_steps_that_nobody_knew_do_not_wait_for_each_other(
+    place: Place, followed: Followed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles, "_FIRST", 0.5)
+    backend = place.backend(bundle="auto")
+    backend.submit(
+        [
+            sh(f"s{number}", "sleep 2; echo ran >> made", name="long", **home(tmp_path / f"h{number}"))
+            for number in range(12)
+        ]
+    )
+    results = followed.finish(backend).results
+    assert {result.reason for result in results.values()} == {""}
+    assert jobs_that_gave_back(place) >= 2
+    assert len(jobs_of(place)) > 4
+    for number in range(12):
+        assert (tmp_path / f"h{number}" / "made").read_text() == "ran\n"
+
+
+def test_what_a_node_gives_back_while_dodas_is_away_is_run_when_it_returns(
+    place: Place, followed: Followed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles, "_FIRST", 0.5)
+    steps = [
+        sh(f"s{n}", "sleep 2; echo ran >> made", name="long", identity=f"i{n}", **home(tmp_path / f"h{n}"))
+        for n in range(12)
+    ]
+    backend = place.backend(bundle="auto")
+    backend.submit(steps)
+    followed.until(backend, lambda event: isinstance(event, Started))
+    backend.close(keep=True)
+    wait_for(lambda: jobs_that_gave_back(place) >= 2 or None, "jobs that give steps back")
+    backend = place.backend(bundle="auto")
+    backend.submit(steps)
+    results = Followed(patience=150).finish(backend).results
+    assert {result.reason for result in results.values()} == {""}
+    for number in range(12):
+        assert (tmp_path / f"h{number}" / "made").read_text() == "ran\n"
 
 
 def test_a_bundle_is_cancelled_step_by_step(shared_place: Place, followed: Followed) -> None:

@@ -1,27 +1,28 @@
 """Which steps share a job: short ones of one kind do, because a job costs seconds that a step does not need.
 
-How long steps of a kind take is learnt from the first ones, which are sent alone.
+How long steps of a kind take is learnt from the first ones.  Until then they share jobs evenly, and a node
+gives back what it has not begun when the time of a job is up: so short steps lose nothing, and long ones do
+not wait for each other.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import math
 import re
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from dodas.step import Step
 
 Size = int | Literal["auto"]
+Thing = TypeVar("Thing")
 
 _TARGET = 30.0  # seconds that a bundle should take
 _LARGEST = 1000
-_PROBES = 8  # steps sent alone to learn from, when there are more than fit in the pool
-_PATIENCE = 15.0  # seconds that others wait for them
+_FIRST = 10.0  # seconds after which steps of an unknown kind are given back
+_LATER = 2 * _TARGET  # seconds after which others are
 _OVERHEAD = 0.05  # seconds that a step takes beside its command
 _HINT = 60.0  # seconds: a time limit below is taken as the time that the step will need
 _NUMBER = re.compile(r"[\W\d_]+$")
@@ -48,8 +49,6 @@ class _Kind:
     cores: float = 1.0
     known: int = 0  # steps whose time is known
     mean: float | None = None  # seconds
-    alone: int = 0  # jobs of one step that are under way
-    since: float | None = None  # when the first of them was sent
 
 
 class Bundles:
@@ -90,51 +89,42 @@ class Bundles:
         kind = self._kinds.get(key)
         if kind is not None:
             weight = min(kind.known, 50)
-            kind.mean = ((kind.mean or 0.0) * weight + seconds + _OVERHEAD) / (weight + 1)
+            so_far = kind.mean * weight if kind.mean is not None and weight else 0.0
+            kind.mean = (so_far + seconds + _OVERHEAD) / (weight + 1)
             kind.known += 1
 
-    def over(self, key: str, steps: int) -> None:
-        """Learn that a job of that many steps is over."""
+    def guess(self, key: str, seconds: float) -> None:
+        """Take an estimate of how long a step of a kind takes, until something better is known."""
         kind = self._kinds.get(key)
-        if kind is not None and steps == 1:
-            kind.alone -= 1
+        if kind is not None and not kind.known:
+            kind.mean = seconds
 
-    def ready(self, now: float) -> Iterator[tuple[str, list[Step]]]:
+    def ready(self) -> Iterator[tuple[str, list[Step]]]:
         """Yield the jobs to send now: kind, steps."""
         for key, kind in self._kinds.items():
-            for steps in self._chunks(kind, now):
-                kind.alone += len(steps) == 1
+            waiting, kind.waiting = list(kind.waiting.values()), {}
+            for steps in self.split(key, waiting):
                 for step in steps:
                     self._where.pop(step.id, None)
                 yield key, steps
 
-    def due(self) -> float | None:
-        """Return when steps that wait for others will have waited long enough."""
-        times = [kind.since + _PATIENCE for kind in self._kinds.values() if kind.waiting and kind.since]
-        return min(times, default=None)
+    def split(self, key: str, things: Iterable[Thing]) -> Iterator[list[Thing]]:
+        """Yield steps of a kind, or what stands for them, as they should share jobs."""
+        left = list(things)
+        size = self._fitting(self._kinds.get(key, _Kind()), len(left))
+        yield from (left[begin : begin + size] for begin in range(0, len(left), size))
 
-    def _chunks(self, kind: _Kind, now: float) -> Iterator[list[Step]]:
-        count, size = self._plan(kind, now)
-        taken = deque(itertools.islice(kind.waiting.values(), count))
-        while taken:
-            chunk = [taken.popleft() for _ in range(min(size, len(taken)))]
-            for step in chunk:
-                del kind.waiting[step.id]
-            yield chunk
-
-    def _plan(self, kind: _Kind, now: float) -> tuple[int, int]:
-        """Return how many steps are sent now, and how many of them share a job."""
-        count = len(kind.waiting)
+    def patience(self, key: str) -> float | None:
+        """Return the seconds after which a job gives back those of its steps that it has not begun."""
         if self._size != "auto":
-            return count, self._size
-        room = max(1, int(self._cores / kind.cores))
-        if kind.mean is not None:
-            fitting = min(_LARGEST, int(_TARGET / max(kind.mean, _OVERHEAD)))
-            return count, max(1, min(fitting, math.ceil(count / room)))
-        if kind.since is None or not kind.alone:
-            kind.since = now
-        elif now >= kind.since + _PATIENCE:
-            return count, 1
-        if count + kind.alone <= room:
-            return count, 1
-        return max(0, min(_PROBES, room) - kind.alone), 1
+            return None
+        kind = self._kinds.get(key)
+        return _FIRST if kind is None or kind.mean is None else _LATER
+
+    def _fitting(self, kind: _Kind, count: int) -> int:
+        """Return how many of so many steps share a job."""
+        if self._size != "auto":
+            return self._size
+        share = math.ceil(count / max(1, int(self._cores / kind.cores)))
+        longest = _LARGEST if kind.mean is None else int(_TARGET / max(kind.mean, _OVERHEAD))
+        return max(1, min(share, longest, _LARGEST))

@@ -27,6 +27,7 @@ class Kind(IntEnum):
     EVICTED = 4
     TERMINATED = 5
     SHADOW_EXCEPTION = 7
+    NOTE = 8  # a generic event, which jobs themselves may write
     ABORTED = 9
     HELD = 12
     RELEASED = 13

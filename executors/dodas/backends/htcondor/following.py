@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from dodas.backends.htcondor import policy
 from dodas.backends.htcondor.delays import DELAYS, ending
@@ -13,6 +13,7 @@ from dodas.backends.htcondor.policy import Again, Fail, Release
 from dodas.backends.htcondor.run import Run
 from dodas.backends.htcondor.sending import Plan, Sender, larger
 from dodas.errors import BackendError, SpecError
+from dodas.node import surplus
 from dodas.node.results import Report
 from dodas.step import Failure, Step
 
@@ -57,11 +58,14 @@ class Follower:
             self._released(job, event)
         elif event.kind in (Kind.TERMINATED, Kind.ABORTED):
             self._over(job, event)
+        elif event.kind is Kind.NOTE:
+            self._given_back(job, event)
         else:
             self._delayed(job, event)
 
     def look(self, job: Job) -> None:
         """Do what is due to a job that somebody waits for now."""
+        self._resend(job)
         if job.state is State.OVER:
             self.settle(job)
         elif job.state is State.HELD:
@@ -94,7 +98,6 @@ class Follower:
             self._removals.append(job)
             return
         job.state = State.OVER
-        self._run.bundles.over(job.kind, len(job.steps))
         self._run.fail(job, job.owed, Failure.CANCELLED, "cancelled before it started")
 
     def settle(self, job: Job) -> None:
@@ -108,9 +111,32 @@ class Follower:
             self._run.fail(job, job.owed, Failure.LOST, str(error))
             return
         report = self._run.harvest.reports(job.number, len(steps))
+        job.unbegun.update(report.left if report else ())
+        self._resend(job)
         missing = self._hand_over(job, steps, report)
         self._missed(job, steps, missing, report.problem if report else "")
         self._forget(job)
+
+    def _given_back(self, job: Job, event: JobEvent) -> None:
+        """Take back steps that a node has not begun; it goes on with the others."""
+        told = surplus.read(event.title)
+        if told is not None:
+            job.unbegun |= told.positions
+            self._run.bundles.guess(job.kind, told.each)
+            self._resend(job)
+
+    def _resend(self, job: Job) -> None:
+        """Send steps that were given back in other jobs, which is nobody's fault."""
+        positions = sorted(job.unbegun & job.owed.keys())
+        if not positions:
+            return
+        try:
+            steps = self._run.orders.read(job.number)
+        except SpecError as error:
+            self._run.fail(job, positions, Failure.LOST, str(error))
+            return
+        for some in self._run.bundles.split(job.kind, positions):
+            self._again.append(self._plan(job, steps, some, Again(tries=job.tries, why="")))
 
     def _put_back(self, removals: list[Job], releases: list[Job]) -> None:
         self._removals += removals
@@ -171,7 +197,6 @@ class Follower:
         job.state = State.OVER
         removed = event.kind is Kind.ABORTED
         job.ending = Ending(exit_code=event.exit_code, reason=ending(event), removed=removed)
-        self._run.bundles.over(job.kind, len(job.steps))
         if job.id is not None:
             self._run.numbers.pop(job.id, None)
         self._holds.pop(job.number, None)
@@ -220,20 +245,21 @@ class Follower:
             self._repeat(job, steps, missing, decided)
 
     def _repeat(self, job: Job, steps: tuple[Step, ...], positions: Iterable[int], decided: Again) -> None:
-        chosen = tuple(positions)
         more = f", with {decided.memory:g} times the memory" if decided.memory != 1 else ""
         self._run.tell(job, f"tried again{more}: {decided.why}")
-        asked = tuple(job.owed.pop(position) for position in chosen)
-        self._again.append(
-            Plan(
-                steps=[
-                    larger(self._run.orders.claimed(job.number, position, steps[position]), decided.memory)
-                    for position in chosen
-                ],
-                tries=decided.tries,
-                instead=tuple((job.number, position) for position in chosen),
-                asked=asked,
-            )
+        self._again.append(self._plan(job, steps, tuple(positions), decided))
+
+    def _plan(self, job: Job, steps: tuple[Step, ...], positions: Sequence[int], decided: Again) -> Plan:
+        """Return the job that replaces those steps of another, which from now on nobody expects of that."""
+        return Plan(
+            steps=[
+                larger(self._run.orders.claimed(job.number, position, steps[position]), decided.memory)
+                for position in positions
+            ],
+            kind=job.kind,
+            tries=decided.tries,
+            instead=tuple((job.number, position) for position in positions),
+            asked=tuple(job.owed.pop(position) for position in positions),
         )
 
     def _forget(self, job: Job) -> None:

@@ -69,6 +69,7 @@ class Job:
         number: Ours, unique in the run.
         steps: Its steps, as they are in its order.
         left: Positions of steps that have not come to their end.
+        unbegun: Positions of steps that its node gave back.
         owed: Who waits for the result of which of them: position in the order to the id of today.
         tries: What was tried before.
         id: HTCondor's, once it is known.
@@ -85,6 +86,7 @@ class Job:
     number: int
     steps: tuple[Label, ...]
     left: set[int] = field(default_factory=set)
+    unbegun: set[int] = field(default_factory=set)
     owed: dict[int, str] = field(default_factory=dict)
     tries: Tries = NEW
     id: JobId | None = None

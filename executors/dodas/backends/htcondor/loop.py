@@ -131,16 +131,15 @@ class Loop:
         return max(0.0, min(times) - now)
 
     def _flush_due(self) -> float | None:
-        if self._first is not None:
-            return min(self._newest + _QUIET, self._first + _LONGEST)
-        return self._run.bundles.due()
+        return None if self._first is None else min(self._newest + _QUIET, self._first + _LONGEST)
 
     def _flush(self, now: float) -> None:
         """Submit the steps that came, when no more come."""
-        if self._first is not None and now < min(self._newest + _QUIET, self._first + _LONGEST):
+        due = self._flush_due()
+        if due is None or now < due:
             return
         self._first = None
-        self._sender.send(Plan(steps=steps, kind=kind) for kind, steps in self._run.bundles.ready(now))
+        self._sender.send(Plan(steps=steps, kind=kind) for kind, steps in self._run.bundles.ready())
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         heapq.heappush(self._calls, (time.monotonic() + seconds, next(self._count), call))

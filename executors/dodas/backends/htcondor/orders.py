@@ -60,13 +60,16 @@ class Orders:
         """Return a path in the directory of a job."""
         return os.path.join(self.folder, str(number), *names)
 
-    def write(self, number: int, steps: Sequence[Step], *, along: bool = False) -> None:
+    def write(
+        self, number: int, steps: Sequence[Step], *, along: bool = False, patience: float | None = None
+    ) -> None:
         """Write the order of a job.
 
         Args:
             number: The job's.
             steps: What it is to do.
             along: Whether images are sent along, and not left to be fetched.
+            patience: Seconds after which it gives back what it has not begun; ``None`` to keep everything.
 
         Raises:
             TransferError: An input cannot be read.
@@ -78,7 +81,7 @@ class Orders:
             if not self._shared:
                 os.mkdir(self.path(number, order.INPUTS))
             os.mkdir(self.path(number, order.OUTPUTS))
-            written = self._order(number, steps, along=along)
+            written = replace(self._order(number, steps, along=along), patience=patience)
             with open(os.open(self.path(number, order.NAME), _NEW, 0o600), "w", encoding="ascii") as file:
                 file.write(written.to_json())
         except (DodasError, OSError):

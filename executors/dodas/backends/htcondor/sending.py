@@ -92,7 +92,8 @@ class Sender:
         number = run.last
         asked = plan.asked or tuple(step.id for step in plan.steps)
         try:
-            run.orders.write(number, plan.steps, along=plan.tries.lost > 0)
+            patience = run.bundles.patience(plan.kind) if len(plan.steps) > 1 else None
+            run.orders.write(number, plan.steps, along=plan.tries.lost > 0, patience=patience)
         except TransferError as error:
             self._apart(plan, asked, Failure.STAGE_IN, str(error))
             return None
@@ -120,7 +121,6 @@ class Sender:
 
     def _apart(self, plan: Plan, asked: Sequence[str], failure: Failure, reason: str) -> None:
         """One step that cannot be sent does not keep the others of its bundle."""
-        self._run.bundles.over(plan.kind, len(plan.steps))
         if len(plan.steps) == 1:
             self._run.drop(asked, failure, reason)
             return
@@ -163,7 +163,6 @@ class Sender:
         for job in jobs:
             del self._unsent[job.number]
             job.state = State.OVER
-            self._run.bundles.over(job.kind, len(job.steps))
             self._run.fail(job, job.owed, Failure.LOST, f"HTCondor does not take its job: {why}")
 
 
