@@ -1,10 +1,15 @@
-/* The first and the last program before the command of a step in PRoot; it needs no C library.
+/* The first program of a step on the host; the first and the last before the command of a step in PRoot.  It
+   needs no C library.
+
+   proot-init host PARENT REPORT TTY DIRECTORY COMMAND ARGUMENT...
+
+   Becomes COMMAND in DIRECTORY, in a session of its own that dies with the process PARENT, with standard input as
+   its controlling terminal if TTY is 1.
 
    proot-init start PARENT REPORT RULESET FILTER TTY PROGRAM ARGUMENT...
 
-   Becomes PROGRAM, which is PRoot, in a session of its own that dies with the process PARENT; restricted by the
-   Landlock rules in the descriptor RULESET (-: none) and by the seccomp program FILTER (bytes as hexadecimal
-   digits); with standard input as its controlling terminal if TTY is 1.
+   Becomes PROGRAM, which is PRoot, likewise; restricted by the Landlock rules in the descriptor RULESET (-: none)
+   and by the seccomp program FILTER (bytes as hexadecimal digits).
 
    proot-init run REPORT SELF COMMAND ARGUMENT...
 
@@ -14,7 +19,7 @@
 
    What goes wrong, and how the command ended, is written to the descriptor REPORT.  That, how the command is
    looked up and what is said if it cannot be executed are as in executors/dodas/containers/engines/start.py;
-   both command lines are made in proot.py there. */
+   the command lines are made in host.py and traced.py there. */
 
 #include <asm/ioctls.h>
 #include <asm/unistd.h>
@@ -129,17 +134,26 @@ static const char *restrict_self(const char *ruleset, const char *filter)
     return *filter && install(filter) < 0 ? "fault seccomp cannot restrict " : 0;
 }
 
-static int start(char **words, char **environment)
+/* Returns whether there is a parent to live with: it may have died before we could be bound to it, and then nobody
+   is left to be told. */
+static int settle(const char *parent, const char *tty)
 {
-    long parent = number(words[0]), report = number(words[1]);
-    char **program = words + 5;
-
     call(__NR_setsid, 0, 0, 0, 0, 0);
     call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (call(__NR_getppid, 0, 0, 0, 0, 0) != parent)
-        return FAULT; /* it died before it could be bound to it, so nobody is left to be told */
-    if (*words[4] == '1')
+    if (call(__NR_getppid, 0, 0, 0, 0, 0) != number(parent))
+        return 0;
+    if (*tty == '1')
         call(__NR_ioctl, 0, TIOCSCTTY, 0, 0, 0);
+    return 1;
+}
+
+static int start(char **words, char **environment)
+{
+    long report = number(words[1]);
+    char **program = words + 5;
+
+    if (!settle(words[0], words[4]))
+        return FAULT;
     const char *problem = restrict_self(words[2], words[3]);
     if (!problem) {
         execute(*program, program, environment);
@@ -296,6 +310,38 @@ static int run(char **words, char **environment)
     return exited ? end.si_status : 128 + end.si_status;
 }
 
+/* ---- host ---- */
+
+static const char *no_directory(long problem)
+{
+    switch (problem) {
+    case -ENOENT:
+        return ": No such file or directory";
+    case -EACCES:
+        return ": Permission denied";
+    case -ENOTDIR:
+        return ": Not a directory";
+    default:
+        return ": it cannot be entered";
+    }
+}
+
+static int host(char **words, char **environment)
+{
+    long report = number(words[1]);
+
+    if (!settle(words[0], words[2]))
+        return FAULT;
+    long problem = call(__NR_chdir, (long)words[3], 0, 0, 0, 0);
+    if (problem < 0) {
+        say(report, "fault working directory ", words[3], no_directory(problem));
+        return FAULT;
+    }
+    call(__NR_fcntl, report, F_SETFD, FD_CLOEXEC, 0, 0);
+    reset_signals();
+    return command(words + 4, environment);
+}
+
 /* ---- */
 
 /* The kernel puts the count of the words, the words, a null and the environment on the stack. */
@@ -304,7 +350,9 @@ __attribute__((noreturn, used)) static void begin(long *stack)
     long count = stack[0];
     char **words = (char **)(stack + 1), **environment = words + count + 1;
     int status = FAULT;
-    if (count > 7 && after(words[1], "start"))
+    if (count > 6 && after(words[1], "host"))
+        status = host(words + 2, environment);
+    else if (count > 7 && after(words[1], "start"))
         status = start(words + 2, environment);
     else if (count > 4 && after(words[1], "run"))
         status = run(words + 2, environment);

@@ -60,10 +60,15 @@ def _bench(engine: str, worker: Worker, busybox_root: Path, tmp_path: Path) -> B
     return Bench(engine=engine, root=busybox_root, folder=folder, worker=worker)
 
 
-@pytest.fixture(params=(*CONTAINERS, "host"))
-def bench(request: pytest.FixtureRequest, worker: Worker, busybox_root: Path, tmp_path: Path) -> Bench:
-    """A bench for each engine, the host's included."""
-    return _bench(request.param, worker, busybox_root, tmp_path)
+@pytest.fixture(params=(*CONTAINERS, "host", "host, no init"))
+def bench(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, busybox_root: Path, tmp_path: Path
+) -> Bench:
+    """A bench for each engine, the host's included, with the init that was built for it and without."""
+    name, _, lacking = request.param.partition(", ")
+    if lacking:
+        monkeypatch.setenv("DODAS_PROOT", "/nonexistent")
+    return _bench(name, request.getfixturevalue("worker"), busybox_root, tmp_path)
 
 
 @pytest.fixture(params=CONTAINERS)

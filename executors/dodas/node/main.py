@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dodas.node.order import Order
 
 _DONE, _UNREADABLE, _ELSEWHERE, _STOPPED = 0, 2, 75, 143
+_TURN = 0.0002  # seconds
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -78,6 +79,8 @@ def _carry_out(order: Order, place: Slot, home: str, path: str, worker: Worker) 
     from dodas.node.job import Job  # noqa: PLC0415 - see above
     from dodas.node.order import OUTPUTS  # noqa: PLC0415
 
+    # The thread that starts the next step does not wait for the one that writes down how the last one ended.
+    sys.setswitchinterval(_TURN)
     gc.freeze()
     gc.enable()  # it was off while modules were imported
     store = order.store if order.shared and order.store else os.path.join(home, "store")

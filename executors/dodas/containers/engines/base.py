@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from dodas.containers.launch import Launch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TypeGuard
 
 
@@ -69,6 +70,9 @@ class Engine(Protocol):
 class Spawner(Protocol):
     """An engine that can start its commands without a fork of the supervisor, which would copy its pages."""
 
+    def spawns(self) -> bool:
+        """Return whether it can on this host."""
+
     def get_ready(self) -> None:
         """Do what can be done in a supervisor before it has a launch, and again after each.
 
@@ -98,4 +102,5 @@ class Spawner(Protocol):
 
 def is_spawner(how: Engine) -> TypeGuard[Spawner]:
     """Return whether an engine is a spawner; ``isinstance`` would have to look at much for that."""
-    return hasattr(how, "spawn")
+    spawns: Callable[[], bool] | None = getattr(how, "spawns", None)
+    return spawns is not None and spawns()

@@ -65,6 +65,10 @@ class Fuse:
             )
         _await(server, target, log)
 
+    def spawns(self) -> bool:
+        """Return true, as PRoot does."""
+        return True
+
     def get_ready(self) -> None:
         """Prepare the rules that every launch has."""
         self._proot.get_ready()

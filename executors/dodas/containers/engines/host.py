@@ -1,11 +1,15 @@
-"""No container: the command runs on the host, as the user, in a session of its own."""
+"""No container: the command runs on the host, as the user, in a session of its own.
+
+Where the init is that was built with PRoot (``tools/proot_init.c``), it stands between supervisor and
+command, and nothing of Python is forked.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import NoReturn
 
-from dodas.containers.engines import start
+from dodas.containers.engines import spawning, start
 from dodas.containers.launch import Launch, LaunchFault
 
 
@@ -24,6 +28,21 @@ class Host:
 
     def confine(self, launch: Launch) -> None:
         """Do nothing."""
+
+    def spawns(self) -> bool:
+        """Return whether the init is here."""
+        return bool(_init())
+
+    def get_ready(self) -> None:
+        """Do nothing."""
+
+    def spawn(self, launch: Launch, streams: tuple[int, int, int], report: int) -> int | None:
+        """Start the init, which becomes the command."""
+        if not launch.argv:
+            return None
+        os.set_inheritable(report, True)
+        words = ("host", str(os.getpid()), str(report), str(int(launch.tty)), launch.cwd, *launch.argv)
+        return spawning.spawn((_init(), *words), dict(launch.env), streams)
 
     def enter(self, launch: Launch) -> NoReturn:
         """Become the command."""
@@ -44,3 +63,12 @@ class Host:
     def leaves_supervisor_alone(self, launch: Launch) -> bool:
         """Return true: all is done in the child."""
         return True
+
+
+def _init() -> str:
+    """Return the path of the init, an empty string if there is none."""
+    from dodas.containers.engines import proot, traced  # noqa: PLC0415 - not all that run on a host need them
+
+    found = proot.find()
+    path = traced.files(found)[2] if found else ""
+    return path if traced.is_executable(path) else ""

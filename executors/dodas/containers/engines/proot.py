@@ -42,6 +42,10 @@ class Proot:
     def confine(self, launch: Launch) -> None:
         """Do nothing."""
 
+    def spawns(self) -> bool:
+        """Return true: it is found out for each PRoot, which launches name."""
+        return True
+
     def get_ready(self) -> None:
         """Prepare the rules that every launch has."""
         binds.renew_rules()

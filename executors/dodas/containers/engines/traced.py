@@ -7,14 +7,13 @@ and a shell of the image stands between.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
-from dodas.containers.engines import binds, landlock, seccomp, start
+from dodas.containers.engines import binds, landlock, seccomp, spawning, start
 from dodas.containers.launch import Launch, LaunchFault
 
 # The traps keep the shell alive until the command has ended; a trapped signal is not ignored in the command.
@@ -25,8 +24,6 @@ _KEEP_STATUS = (
     f"echo signal 9 >&{_REPORT}; "  # true if nothing follows
     f'"$@" {_REPORT}>&-; set -- $?; echo exit $1 >&{_REPORT}; exit $1'
 )
-# At the first PRoot kills the step, at the others it prints its memory; the init gives them to the command.
-_NOT_FOR_PROOT = (signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 @dataclass(frozen=True)
@@ -83,10 +80,12 @@ def spawn(step: Traced, streams: tuple[int, int, int], report: int) -> int | Non
     for descriptor in (report, own, *(() if rules is None else (rules.descriptor,))):
         os.set_inheritable(descriptor, True)
     try:
-        return _spawn(
+        # At the first PRoot kills the step, at the others it prints its memory; the init gives them on.
+        return spawning.spawn(
             (init, "start", str(os.getpid()), str(report), ruleset, filter_, tty, *words),
             environment,
             streams,
+            blocked=(signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2),
         )
     finally:
         os.close(own)
@@ -136,16 +135,3 @@ def _identity(launch: Launch) -> tuple[str, ...]:
     if launch.as_root:
         return ("-0",)
     return ("-i", f"{launch.ids[0]}:{launch.ids[1]}") if launch.ids else ()
-
-
-def _spawn(words: tuple[str, ...], environment: dict[str, str], streams: tuple[int, int, int]) -> int:
-    # All are moved out of the way first: one may itself be 0, 1 or 2.
-    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3) for descriptor in streams]
-    actions = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(moved)]
-    try:
-        return os.posix_spawn(words[0], words, environment, file_actions=actions, setsigmask=_NOT_FOR_PROOT)
-    except ValueError as error:  # a null byte, or a variable's name that cannot be one
-        raise LaunchFault(f"the command or its environment is impossible: {error}") from error
-    finally:
-        for descriptor in moved:
-            os.close(descriptor)
