@@ -11,6 +11,8 @@ import pytest
 
 from condor_pool import Pools, session_pools
 
+pytest_plugins = ["servers.fixtures"]
+
 # Snakemake 9 needs Python 3.11; what tests it cannot even be imported without.
 collect_ignore = ["snakemake"] if sys.version_info < (3, 11) else []
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "executors"))
 
+import node_packages
 import unpacked
 from dodas import paths
 
@@ -64,7 +65,20 @@ WANTED = (
     Wanted(name="gcc", package="gcc", why="building PRoot, and test programs that ask the kernel"),
     Wanted(name="include/stdlib.h", package="libc6-dev", why="the same"),
     Wanted(name="include/talloc.h", package="libtalloc-dev", why="building PRoot"),
+    Wanted(name="apache2", package="apache2-bin", why="a storage that speaks WebDAV"),
+    Wanted(
+        name="lib/apache2/modules/mod_gridsite.so", package="gridsite", why="the same for users with proxies"
+    ),
+    Wanted(name="xrootd", package="xrootd-server", why="a storage of the grid", service=True),
+    Wanted(
+        name=f"lib/{os.uname().machine}-linux-gnu/libXrdAccSciTokens-5.so",
+        package="xrootd-scitokens-plugins",
+        why="the same with tokens",
+        service=True,
+    ),
 )
+
+PROVIDER = Wanted(name="oidc-provider", package="npm", why="an issuer of tokens, of packages of Node")
 
 
 def main() -> int:
@@ -77,6 +91,8 @@ def main() -> int:
         lacking = install(lacking)
     places = unpack(lacking) if lacking else ()
     absent = missing(lacking, places)
+    if not node_packages.bring():
+        absent += (PROVIDER,)
     env_file.write_text(environment(env_file.absolute().parent, places, absent))
     if absent:
         print(complaint(absent), file=sys.stderr)
@@ -121,8 +137,8 @@ def apt_get(*arguments: str) -> None:
 def unpack(wanted: tuple[Wanted, ...]) -> tuple[Path, ...]:
     """Unpack the packages of ``wanted`` into the cache; return where, or nothing if that did not work."""
     packages = {one.package for one in wanted if not one.set_uid}
-    if packages & set(unpacked.COMPILER):
-        packages |= set(unpacked.COMPILER)
+    for group in unpacked.TOGETHER:
+        packages |= group if packages & group else set()
     if not packages or not unpacked.possible():
         return ()
     key = hashlib.sha256(

@@ -19,8 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import debs
 
 RECIPE = "1"  # raise it when what this module makes changes its form
-COMPILER = ("gcc", "libc6-dev", "libtalloc-dev")
-"""Unpacked together or not at all: a compiler finds headers and libraries in its own tree only."""
+TOGETHER = (
+    frozenset({"gcc", "libc6-dev", "libtalloc-dev"}),
+    frozenset({"apache2-bin", "gridsite"}),
+    frozenset({"xrootd-server", "xrootd-scitokens-plugins"}),
+)
+"""Unpacked together or not at all: a compiler finds headers, a server its plugins, in its own tree only."""
+
+OF_THIS_TREE = frozenset({"gcc", "cc", "apache2", "xrootd", "cmsd"})
+"""Offered even if the system has them too, since what they need is in the tree."""
 
 
 class UnpackError(Exception):
@@ -74,8 +81,8 @@ def programs(root: Path) -> Iterator[Path]:
 
 
 def is_wanted(program: Path) -> bool:
-    """Tell whether to offer ``program``: the system lacks it, or it is the compiler of this tree."""
-    return shutil.which(program.name) is None or program.name in {"gcc", "cc"}
+    """Tell whether to offer ``program``: the system lacks it, or it needs what is in this tree."""
+    return shutil.which(program.name) is None or program.name in OF_THIS_TREE
 
 
 def offer(program: Path, part: Path, place: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import every_python
 import make_proot
 import make_python
 import make_venv
+import node_packages
 import programs
 import proot_init
 import unpacked
@@ -66,7 +68,23 @@ def test_what_is_missing_is_told_with_the_command_that_brings_it(monkeypatch: py
     assert "docker-registry" in {one.name for one in absent}
     text = programs.complaint(absent)
     assert "  skopeo             archives and registries" in text
-    assert "apt-get install apache2-utils bubblewrap" in text.splitlines()[-1]
+    assert "apt-get install apache2-bin apache2-utils bubblewrap" in text.splitlines()[-1]
+
+
+def test_the_lock_file_of_the_issuer_is_exact_and_names_no_host() -> None:
+    lock = json.loads((node_packages.ISSUER / "package-lock.json").read_text())
+    packages = [package for name, package in lock["packages"].items() if name]
+    assert all(package["integrity"].startswith("sha512-") for package in packages)
+    assert "://" not in json.dumps(lock)
+
+
+def test_without_npm_there_is_no_issuer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DODAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert not node_packages.bring()
+    assert not node_packages.place().exists()
+    text = programs.complaint((programs.PROVIDER,))
+    assert text.splitlines()[-1].endswith("apt-get install npm")
 
 
 def test_the_environment_of_the_make_targets_survives_odd_paths(tmp_path: Path) -> None:
