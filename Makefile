@@ -6,13 +6,15 @@ VENV   ?= .venv
 ARGS   ?=
 # Tests run in two processes, those of one file in the same.
 JOBS   ?= 2
+# What `make bench` measures: local, htcondor, staging.
+BENCH  ?= local
 
 # Every command of the project runs with the environment and the programs that `make setup` brought.
 WITH := . $(VENV)/env.sh &&
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup programs proot demo test test-pythons check format bench dist clean
+.PHONY: help setup programs proot demo test test-pythons check format peers bench dist clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -47,8 +49,13 @@ format: $(VENV)/.installed ## Format the code.
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
-bench: setup ## Compare with peers; the numbers go to benchmarks/.
-	@$(WITH) python -m benchmarks.local $(ARGS)
+peers: setup ## Install what the benchmarks compare with.
+	@$(VENV)/bin/python -m pip install --quiet snakemake-executor-plugin-cluster-generic
+	@# It asks for HTCondor 24, and runs with the 25 that is there.
+	@$(VENV)/bin/python -m pip install --quiet --no-deps snakemake-executor-plugin-htcondor
+
+bench: peers ## Compare with peers; the numbers go to benchmarks/.  BENCH=htcondor: on a pool of this host.
+	@$(WITH) python -m benchmarks.$(BENCH) $(ARGS)
 
 dist: $(VENV)/.installed ## Make the sdist, and the wheel from it, in dist/.
 	$(VENV)/bin/python -m build
