@@ -51,8 +51,11 @@ format: $(VENV)/.installed ## Format the code.
 
 peers: setup ## Install what the benchmarks compare with.
 	@$(VENV)/bin/python -m pip install --quiet snakemake-executor-plugin-cluster-generic
+	@# Where there is any storage plugin, its jobs begin with a pip install that it takes for Snakemake's arguments.
+	@test -d $(VENV)-peers || $(PYTHON) -m venv $(VENV)-peers
+	@$(VENV)-peers/bin/python -m pip install --quiet snakemake htcondor
 	@# It asks for HTCondor 24, and runs with the 25 that is there.
-	@$(VENV)/bin/python -m pip install --quiet --no-deps snakemake-executor-plugin-htcondor
+	@$(VENV)-peers/bin/python -m pip install --quiet --no-deps snakemake-executor-plugin-htcondor
 
 bench: peers ## Compare with peers; the numbers go to benchmarks/.  BENCH=htcondor: on a pool of this host.
 	@$(WITH) python -m benchmarks.$(BENCH) $(ARGS)

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.htcondor.pool import Pool, status
@@ -24,8 +23,10 @@ rule job:
     resources: mem_mb=100, disk_mb=10
     shell: "echo {wildcards.n} > {output}"
 """
+_PLUGIN = "snakemake-executor-plugin-htcondor"
 _FAST = ("--max-jobs-per-timespan", "1000/1s", "--nolock", "--quiet", "all", "--jobs", "300")
-_PLUGIN = "snakemake_executor_plugin_htcondor"
+# An environment of its own, made by `make peers`.
+_PEERS = Path(f"{sys.prefix}-peers", "bin", "python")
 # What cluster-generic hands over is a script of its own; HTCondor's condor_submit is not on this host.
 _SUBMIT = """\
 #!{python}
@@ -53,14 +54,15 @@ def rows(bench: Bench, pool: Pool) -> list[Row]:
     submit.chmod(0o755)
     generic = ("--executor", "cluster-generic", "--cluster-generic-submit-cmd", str(submit))
     peers = {"cluster-generic": generic}
-    if find_spec(_PLUGIN):
-        peers["snakemake-executor-plugin-htcondor"] = (
-            *("--executor", "htcondor", "--htcondor-jobdir", str(bench.home / "condor-logs")),
-        )
+    pythons = {}
+    if _PEERS.exists():
+        pythons[_PLUGIN] = str(_PEERS)
+        peers[_PLUGIN] = (*("--executor", "htcondor", "--htcondor-jobdir", str(bench.home / "condor-logs")),)
     for name, options in peers.items():
         try:
-            few = _measure(bench, pool, name, _FEW, options, CONDOR_CONFIG=config)
-            one = _measure(bench, pool, name, 1, options, CONDOR_CONFIG=config)
+            python = pythons.get(name, sys.executable)
+            few = _measure(bench, pool, name, _FEW, options, python, CONDOR_CONFIG=config)
+            one = _measure(bench, pool, name, 1, options, python, CONDOR_CONFIG=config)
         except subprocess.CalledProcessError as error:
             print(f"{name} does not run here: {error.stderr[-2000:]}", file=sys.stderr)
             continue
@@ -68,12 +70,20 @@ def rows(bench: Bench, pool: Pool) -> list[Row]:
     return found
 
 
-def _measure(bench: Bench, pool: Pool, name: str, jobs: int, options: tuple[str, ...], **env: str) -> Cost:
+def _measure(  # noqa: PLR0917
+    bench: Bench,
+    pool: Pool,
+    name: str,
+    jobs: int,
+    options: tuple[str, ...],
+    python: str = sys.executable,
+    **env: str,
+) -> Cost:
     folder = bench.home / f"snakemake-{name}-{jobs}"
     shutil.rmtree(folder, ignore_errors=True)
     Path(folder).mkdir()
     (folder / "Snakefile").write_text(_SNAKEFILE)
-    words = [sys.executable, "-m", "snakemake", *options, *_FAST, "--config", f"jobs={jobs}"]
+    words = [python, "-m", "snakemake", *options, *_FAST, "--config", f"jobs={jobs}"]
 
     def run() -> None:
         subprocess.run(
