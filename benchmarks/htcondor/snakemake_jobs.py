@@ -57,7 +57,10 @@ def rows(bench: Bench, pool: Pool) -> list[Row]:
     pythons = {}
     if _PEERS.exists():
         pythons[_PLUGIN] = str(_PEERS)
-        peers[_PLUGIN] = (*("--executor", "htcondor", "--htcondor-jobdir", str(bench.home / "condor-logs")),)
+        logs = str(bench.home / "condor-logs")
+        # Its jobs have no PATH otherwise.
+        path = ("--set-resources", "job:getenv='True'")
+        peers[_PLUGIN] = ("--executor", "htcondor", "--htcondor-jobdir", logs, *path)
     for name, options in peers.items():
         try:
             python = pythons.get(name, sys.executable)
