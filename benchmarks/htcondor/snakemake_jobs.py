@@ -53,7 +53,7 @@ def rows(bench: Bench, pool: Pool) -> list[Row]:
     submit.write_text(_SUBMIT.format(python=sys.executable, config=config))
     submit.chmod(0o755)
     generic = ("--executor", "cluster-generic", "--cluster-generic-submit-cmd", str(submit))
-    peers = {"cluster-generic": generic}
+    peers: dict[str, tuple[str, ...]] = {"cluster-generic": generic}
     pythons = {}
     if _PEERS.exists():
         pythons[_PLUGIN] = str(_PEERS)
