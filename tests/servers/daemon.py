@@ -48,9 +48,10 @@ class Daemon:
         return self._process is not None
 
     def start(self) -> None:
-        """Start it, and return when it listens; a second time does nothing."""
-        if self._process is not None:
+        """Start it, and return when it listens; a second time does nothing, unless it has crashed."""
+        if self._process is not None and self._process.poll() is None:
             return
+        self.stop()
         if isinstance(self.place, Path):
             self.place.unlink(missing_ok=True)
         with self.log.open("ab") as output:

@@ -98,14 +98,15 @@ class Scripted:
             connection.close()
 
     def _one(self, connection: socket.socket, stream: Iterator[bytes], number: int) -> bool:
-        first = next(stream, b"").decode().split()
-        if not first:
+        first = next(stream, b"").decode("latin-1").split()
+        if len(first) != 3:
+            connection.sendall(b"HTTP/1.1 400 Nonsense\r\n\r\n" if first else b"")
             return False
         headers: dict[str, str] = {}
         for line in stream:
             if not line.strip():
                 break
-            name, _, value = line.decode().partition(":")
+            name, _, value = line.decode("latin-1").partition(":")
             headers[name.lower()] = value.strip()
         asked = Asked(method=first[0], target=first[1], headers=headers, body=b"", connection=number)
         with self.lock:

@@ -226,6 +226,15 @@ def test_there_are_never_more_connections_to_a_host_than_the_user_allows(apache:
         assert len(apache.requests()) == 160
 
 
+def test_connections_to_hosts_that_nobody_asks_any_more_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dodas.staging.pool._LONGEST", 0.0)
+    with scripted() as old, scripted() as new, patient([]) as exchange:
+        exchange.ask("GET", old.url())
+        (kept,) = exchange._pool._kept.values()
+        exchange.ask("GET", new.url())
+        assert kept[0]._connection.fileno() == -1
+
+
 def test_a_thread_does_not_wait_for_itself() -> None:
     with (
         scripted(answer(200, b"x" * 100)) as server,

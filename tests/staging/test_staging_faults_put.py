@@ -87,9 +87,7 @@ def test_a_server_that_cannot_rename(status: int, xrootd: Xrootd, source: Path, 
 
 
 @pytest.mark.parametrize("at", [1, 1_000_000])
-def test_what_is_left_at_such_a_server_is_taken_back(
-    at: int, xrootd: Xrootd, source: Path, client: Storage
-) -> None:
+def test_what_is_left_at_such_a_server_goes(at: int, xrootd: Xrootd, source: Path, client: Storage) -> None:
     with Faulty(xrootd) as faulty:
         faulty.fault(Fault(method="MOVE", status=501))
         client.upload(source, faulty.url("first"))
@@ -122,9 +120,7 @@ def test_a_server_that_answers_before_it_has_read(site: Faulty, source: Path) ->
     assert not left_in(site.root)
 
 
-def test_a_server_that_does_not_know_how_to_ask_for_the_body(
-    site: Faulty, source: Path, client: Storage
-) -> None:
+def test_a_server_that_never_asks_for_the_body(site: Faulty, source: Path, client: Storage) -> None:
     site.fault(Fault(method="PUT", no_continue=True))
     client.upload(source, site.url("f"))
     assert has(site, "f")
@@ -179,17 +175,18 @@ def test_a_file_that_is_not_what_it_should_be(site: Faulty, source: Path, client
     assert not left_in(site.root)
 
 
-def test_no_replica_stays_behind_when_a_file_is_replaced(
-    dynafed: Dynafed, source: Path, client: Storage
-) -> None:
+def test_no_replica_stays_when_a_file_is_replaced(dynafed: Dynafed, source: Path, client: Storage) -> None:
     dynafed.place("d/f", b"old", at=(0, 1, 2))
     client.upload(source, dynafed.url("d/f"), overwrite=True)
     copies = dynafed.copies("d/f")
     assert copies.count(DATA) == 1 and copies.count(None) == 2
 
 
-def test_nothing_is_replaced_while_an_old_copy_cannot_be_reached(dynafed: Dynafed, source: Path) -> None:
+def test_nothing_is_replaced_while_an_old_copy_cannot_be_reached(
+    dynafed: Dynafed, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dynafed.place("d/f", b"old", at=(0, 1))
+    monkeypatch.setattr(dynafed.catalogue, "ttl", 600.0)
     with storage(attempts=2) as client:
         client.stat(dynafed.url("d/f"))
         dynafed.sites[1].stop()
@@ -203,6 +200,15 @@ def test_an_upload_to_a_federation_is_where_it_says(dynafed: Dynafed, source: Pa
     assert dynafed.copies("new/deep/f").count(DATA) == 1
     assert stored.endpoint in {one.url("new/deep/f") for one in dynafed.endpoints}
     assert stored.size == MANY
+
+
+def test_who_reads_next_finds_the_file(
+    dynafed: Dynafed, source: Path, client: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A federation remembers that there was none, since it was asked before the upload."""
+    monkeypatch.setattr(dynafed.catalogue, "negative_ttl", 0.3)
+    client.upload(source, dynafed.url("d/f"))
+    assert client.stat(dynafed.url("d/f")).size == MANY
 
 
 def test_an_upload_moves_on_when_a_site_dies(dynafed_faulty: Dynafed, source: Path, client: Storage) -> None:

@@ -153,6 +153,24 @@ class TestServers:
             list(walk(exchange, dav(faulty, "d")))
         assert "link" in caught.value.hint
 
+    @pytest.mark.parametrize("pattern", ["d/**/*", "d/*/*"])
+    def test_a_pattern_does_not_hide_what_cannot_be_listed(
+        self, faulty: Faulty, exchange: Exchange, pattern: str
+    ) -> None:
+        for name in ("a", "b", "c"):
+            (faulty.behind.root / "d" / name).mkdir(parents=True)
+            (faulty.behind.root / "d" / name / "f").write_text("x")
+        faulty.fault(Fault(method="PROPFIND", path="/d/b", status=403))
+        with pytest.raises(NotAllowed):
+            list(matching(exchange, dav(faulty, pattern)))
+
+    def test_a_tree_that_is_not_all_there(self, faulty: Faulty, exchange: Exchange) -> None:
+        (faulty.behind.root / "d" / "gone").mkdir(parents=True)
+        faulty.fault(Fault(method="PROPFIND", path="/d/gone", status=404))
+        for listed, url in ((walk, "d"), (matching, "d/**"), (matching, "d/*/*")):
+            with pytest.raises(NotThere, match="gone"):
+                list(listed(exchange, dav(faulty, url)))
+
     def test_entities(self, faulty: Faulty, exchange: Exchange) -> None:
         bomb = '<!DOCTYPE m [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
         fault = answer(ITSELF, entry("/d/&b;"))

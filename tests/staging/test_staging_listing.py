@@ -21,6 +21,7 @@ from servers.apache import Apache
 from servers.dynafed import Dynafed
 from servers.site import Site
 from servers.xrootd import Xrootd
+from servers.xrootd_federation import XrootdFederation
 
 HARDEST = (*NAMES, *QUESTIONS, *CONTROLS)
 
@@ -190,6 +191,20 @@ class TestFederation:
         exchange = Exchange(Settings(attempts=1), Credentials.from_environment({}))
         with exchange, pytest.raises(StorageUnreachable):
             list(entries(exchange, url))
+
+
+class TestManager:
+    """A manager of XRootD sends whoever looks or lists to one of its servers."""
+
+    def test_a_file_wherever_it_is(self, xrootd_federation: XrootdFederation, exchange: Exchange) -> None:
+        for number, site in enumerate(xrootd_federation.sites):
+            folder = fill(site.root / f"looked at {number}", ("a%20b",))
+            (folder / "f").write_text("x" * number)
+        for number in range(len(xrootd_federation.sites)):
+            url = urls.parse(xrootd_federation.url("").replace("http", "dav", 1) + f"looked at {number}")
+            found = stat(exchange, urls.join(url, "f"))
+            assert (found.size, found.url) == (number, str(urls.join(url, "f")))
+            assert {entry.name for entry in entries(exchange, url)} == {"a%20b", "f", "sub dir"}
 
 
 class TestWalk:

@@ -43,6 +43,32 @@ XROOTD = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
+# Prefixes, order, attributes, and what comes along differ from server to server.
+NEXTCLOUD = """<?xml version="1.0"?>
+<d:multistatus xmlns:d="DAV:" xmlns:s="http://sabredav.org/ns" xmlns:oc="http://owncloud.org/ns"
+ xmlns:nc="http://nextcloud.org/ns"><d:response><d:href>/remote.php/dav/files/u/a%20b</d:href><d:propstat>
+<d:prop><d:getlastmodified>Sun, 06 Nov 1994 08:49:37 GMT</d:getlastmodified>
+<d:getcontentlength>12</d:getcontentlength><d:resourcetype/><d:getetag>&quot;5d&quot;</d:getetag><oc:size>12</oc:size>
+<oc:checksums><oc:checksum>SHA1:{sha} MD5:{md5} ADLER32:0a1b2c3d</oc:checksum></oc:checksums></d:prop>
+<d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response></d:multistatus>
+"""
+DCACHE = """<?xml version="1.0" encoding="utf-8" ?>
+<d:multistatus xmlns:cal="urn:ietf:params:xml:ns:caldav" xmlns:ns1="http://www.dcache.org/2013/webdav"
+ xmlns:d="DAV:"><d:response><d:href>/remote.php/dav/files/u/a%20b</d:href><d:propstat><d:prop>
+<ns1:Checksums>adler32=0a1b2c3d,md5=MfzV1zuyGPeECMYrqDSuhg==</ns1:Checksums>
+<d:getcontentlength>12</d:getcontentlength><d:getetag>"5d"</d:getetag><d:resourcetype></d:resourcetype>
+<d:getlastmodified>1994-11-06T08:49:37Z</d:getlastmodified></d:prop><d:status>HTTP/1.1 200 OK</d:status>
+</d:propstat></d:response></d:multistatus>
+"""
+IIS = """<?xml version="1.0"?><a:multistatus xmlns:b="urn:uuid:c2f41010-65b3-11d1-a29f-00aa00c14882/"
+ xmlns:c="xml:" xmlns:a="DAV:"><a:response><a:href>http://host/remote.php/dav/files/u/a%20b</a:href><a:propstat>
+<a:status>HTTP/1.1 200 OK</a:status><a:prop><a:getcontentlength b:dt="int">12</a:getcontentlength>
+<a:resourcetype/><a:getetag>"5d"</a:getetag>
+<a:getlastmodified b:dt="dateTime.rfc1123">Sun, 06 Nov 1994 08:49:37 GMT</a:getlastmodified></a:prop>
+</a:propstat></a:response></a:multistatus>
+"""
+
+
 def read(text: str | bytes, *, bytewise: bool = False, block: int = 1 << 16) -> list[Resource]:
     data = text if isinstance(text, bytes) else text.encode()
     answer = Multistatus("the answer", bytewise=bytewise)
@@ -70,6 +96,15 @@ class TestReading:
         directory, file = read(XROOTD, bytewise=True)
         assert directory == Resource(href="/d", is_directory=True)
         assert file == Resource(href="/d/a%20 b", size=1)
+
+    @pytest.mark.parametrize("text", [NEXTCLOUD.format(sha="0" * 40, md5="1" * 32), DCACHE, IIS])
+    def test_other_servers(self, text: str) -> None:
+        [found] = read(text)
+        assert found.href.endswith("/remote.php/dav/files/u/a%20b")
+        assert (found.size, found.modified, found.etag) == (12, 784111777, '"5d"')
+        if text != IIS:
+            assert Checksum(algorithm="adler32", value="0a1b2c3d") in found.checksums
+            assert len(found.checksums) > 1
 
     @pytest.mark.parametrize("block", [1, 2, 3, 7, 100, 4096])
     def test_pieces_do_not_matter(self, block: int) -> None:

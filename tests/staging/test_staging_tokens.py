@@ -15,6 +15,7 @@ from dodas.staging.bodies import BytesBody
 from dodas.staging.exchange import Exchange
 from dodas.staging.settings import Settings
 from dodas.staging.urls import parse
+from dodas.staging.wire import Request, request_head
 from servers.apache import Apache
 from servers.issuer import Issuer
 from servers.pki import Pki
@@ -107,6 +108,12 @@ def test_an_answer_of_one_server_about_another_allows_no_more_than_a_redirection
         token = exchange.token_for(other.url(), asked=other.url("another"))
         assert token is not None
         assert token.value == TOKEN
+
+
+def test_nothing_that_is_shown_of_a_request_has_the_token_in_it() -> None:
+    request = Request(head=request_head("GET", "/", "host", {"Authorization": BEARER}, length=None))
+    assert BEARER.encode() in request.head
+    assert "SECRET" not in repr(request)
 
 
 def test_advice_is_about_the_server_that_refused(pki: Pki) -> None:

@@ -93,6 +93,18 @@ def test_an_end_without_farewell_is_a_cut(exchange: Exchange, pki: Pki) -> None:
         response.read()
 
 
+@pytest.mark.parametrize("fields", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+def test_an_encrypted_connection_cut_at_any_byte_is_noticed(
+    exchange: Exchange, pki: Pki, fields: str
+) -> None:
+    body = "hello" if "Length" in fields else "5\r\nhello\r\n0\r\n\r\n"
+    data = f"HTTP/1.1 200 OK\r\n{fields}\r\n\r\n{body}".encode()
+    with scripted(*(Answer(data=data[:end], then="close") for end in range(len(data))), pki=pki) as server:
+        for _ in range(len(data)):
+            with pytest.raises(StorageUnreachable), exchange.ask("GET", server.url()) as response:
+                response.read()
+
+
 def test_a_certificate_that_cannot_be_used_is_named(pki: Pki, tmp_path: Path) -> None:
     nonsense = tmp_path / "proxy"
     nonsense.write_text("no proxy")

@@ -64,6 +64,7 @@ def test_spellings_and_what_goes_over_the_wire(text: str, wire: str) -> None:
         "davs://host%2f/a",
         "davs://user:secret@host/a",
         "davs://secret@host/a",
+        "davs://user:a/secret@host/a",
         "http://host/a#b",
         "davs://host/a\0b",
     ],

@@ -11,7 +11,7 @@ from dodas.staging.bodies import BytesBody
 from dodas.staging.copying_source import RemoteFile
 from dodas.staging.making import ensure
 from dodas.staging.manners import Manner
-from dodas.staging.naming import give_name, refuse_what_is_there
+from dodas.staging.naming import await_sight, give_name, refuse_what_is_there
 from dodas.staging.putting import Place
 from dodas.staging.removal import discard
 from dodas.staging.session import ELSEWHERE, Session
@@ -93,6 +93,8 @@ def _named(session: Session, found: RemoteFile, place: Place, *, overwrite: bool
     verified = upload_check.confirmed(session, place.into, origin=place.origin, size=size, found=told)
     if not give_name(session, place, overwrite=overwrite, size=size, found=told):
         return None
+    if place.federated:
+        await_sight(session, place.origin)
     return Stored(
         url=place.origin.redacted,
         endpoint=place.final.redacted.partition("?")[0],

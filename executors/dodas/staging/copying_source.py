@@ -38,9 +38,7 @@ class RemoteFile:
         with self._ask("HEAD") as response:
             self._told = told_by(response.headers)
             length = response.headers.get("content-length", "")
-        if not length.isdecimal():
-            raise Corrupt(f"{url.redacted} does not say how long it is", hint=_HINT)
-        self.size = int(length)
+        self.size = int(length) if length.isdecimal() else self._size_of_answer()
         self._hasher = self._anew()
 
     @property
@@ -86,6 +84,13 @@ class RemoteFile:
         ask = self._session.exchange.ask
         with ask("GET", self.url, headers=headers, origin=self._origin, ok=(200, 206)) as response:
             return response.status == 206 and response.read(len(data)) == data
+
+    def _size_of_answer(self) -> int:
+        """Return what GET says; of an empty file, Apache says it there alone."""
+        with self._ask("GET") as response:
+            if response.length is None:
+                raise Corrupt(f"{self.url.redacted} does not say how long it is", hint=_HINT)
+            return response.length
 
     def _anew(self) -> Hasher:
         names = [one.algorithm for one in self._told if one.algorithm in ALGORITHMS]

@@ -43,5 +43,7 @@ def cut_of(error: OSError) -> Cut:
     if isinstance(error, (ConnectionError, ssl.SSLEOFError)):
         return closed()
     if isinstance(error, ssl.SSLError):
-        return Cut(f"does not do TLS as we do ({error.reason or error})", gone=True)
+        reason = error.reason or str(error)
+        # Older Pythons have no class for the end without a farewell.
+        return closed() if "EOF" in reason else Cut(f"does not do TLS as we do ({reason})", gone=True)
     return Cut(f"lost the connection ({error.strerror or error})")

@@ -28,6 +28,7 @@ WIDTHS = {
 }
 
 _OTHER_NAMES = {"sha": "sha1", "adler": "adler32"}
+_REGISTERED = {"sha1": "sha", "sha256": "sha-256", "sha512": "sha-512"}
 _MOST = 32
 # ``adler32=…, sha-256=:…:`` and ownCloud's ``SHA1:… ADLER32:…``; of bounded effort on any text.
 _PAIR = re.compile(r"([\w.-]{1,20})\s{0,3}[=:]\s{0,3}([^\s,]{1,200})")
@@ -98,11 +99,11 @@ def checksum_of(name: str, value: str) -> Checksum | None:
 
 
 def want(algorithms: Iterable[str]) -> str:
-    """Return the value of a ``Want-Digest`` header that asks for ``algorithms``, the first preferred."""
-    names = [{"sha1": "sha", "sha256": "sha-256", "sha512": "sha-512"}.get(one, one) for one in algorithms]
-    if len(names) == 1:
-        return names[0]
-    return ", ".join(f"{name};q={max(1 - index / 10, 0.1):.1f}" for index, name in enumerate(names))
+    """Return the value of a ``Want-Digest`` header that asks for one of ``algorithms``, the first preferred.
+
+    Without weights, which XRootD does not understand; it takes the first in the list that it knows.
+    """
+    return ", ".join(_REGISTERED.get(name, name) for name in algorithms)
 
 
 def _checksum(algorithm: str, text: str) -> Checksum | None:

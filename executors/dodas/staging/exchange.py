@@ -149,7 +149,7 @@ class Exchange:
         if response.status in ok:
             return response
         asked = patience.seconds_asked(response.headers.get("Retry-After"))
-        passes = response.status in faults.PASSING and (call.repeatable or response.status in _UNTOUCHED)
+        passes = faults.may_pass(response) and (call.repeatable or response.status in _UNTOUCHED)
         if patient and passes and asked <= self.settings.max_wait:
             response.drain()
             return asked

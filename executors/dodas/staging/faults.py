@@ -18,6 +18,7 @@ from dodas.staging.response import Response
 from dodas.staging.urls import Url, redacted
 
 PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))  # the same may work in a while
+_OF_ANY_SERVER = ("GET", "HEAD", "PUT", "DELETE", "PROPFIND")
 _WORDS = 200  # characters
 _READ = 8 << 10  # bytes of an answer in which words are looked for
 
@@ -65,19 +66,39 @@ def refused(response: Response, *, access: str) -> TransferError:
         access: What the user can do if it is about credentials.
     """
     status, url = response.status, response.url
-    words = _words_of(response)
+    words = _shortened(_words_of(response))
     said = f"{status} {response.reason}".strip() + (f", {words}" if words else "")
     origin = response.hops[0] if response.hops else url
     problem = f"{origin.redacted} cannot be {_doing(response.method)}: {url.authority} answered {said}"
     if status in (401, 403):
         return NotAllowed(problem, hint=access)
-    if status in (404, 410):
+    if (status in (404, 410) and not _is_stuck(response)) or _is_below_a_file(response):
         return NotThere(problem, hint="see whether the name is right, and what is there: dodas data ls")
-    if status in PASSING or status == 423 or (status >= 500 and status not in (501, 505, 507)):
+    if may_pass(response) or status == 423 or (status >= 500 and status not in (501, 505, 507)):
         hint = "the storage has a problem of its own; try again later"
         asked = patience.seconds_asked(response.headers.get("Retry-After"))
         return Unanswered(problem, hint=hint, endpoint=url, retry_after=asked)
     return _special(response.method, status, problem) or TransferError(problem)
+
+
+def may_pass(response: Response) -> bool:
+    """Tell whether the same may be answered in another way in a while."""
+    # A manager of XRootD does not know yet which of its servers has the file.
+    undecided = response.status == 405 and response.headers.get("Server", "").startswith("XrootD")
+    passes = response.status in PASSING or (undecided and response.method in _OF_ANY_SERVER)
+    return (passes and not _is_below_a_file(response)) or _is_stuck(response)
+
+
+def _is_below_a_file(response: Response) -> bool:
+    """Tell whether XRootD calls it a failure of its own that what would be above the name is a file."""
+    is_failure = response.status == 500 and response.headers.get("Server", "").startswith("XrootD")
+    return is_failure and _words_of(response).endswith("not a directory")
+
+
+def _is_stuck(response: Response) -> bool:
+    """Tell whether XRootD says that a file is not there because it could not go on itself."""
+    is_absent = response.status == 404 and response.headers.get("Server", "").startswith("XrootD")
+    return is_absent and _words_of(response).startswith("Could not run ")
 
 
 def _special(method: str, status: int, problem: str) -> TransferError | None:
@@ -122,7 +143,13 @@ def _doing(method: str) -> str:
 
 
 def _words_of(response: Response) -> str:
-    """Return what the answer says in its body, one short line, no secrets."""
+    """Return what the answer says in its body, one line, no secrets."""
+    if response.words is None:
+        response.words = _read_words(response)
+    return response.words
+
+
+def _read_words(response: Response) -> str:
     try:
         text = response.read(_READ).decode("utf-8", "replace")
         response.drain()
@@ -131,6 +158,8 @@ def _words_of(response: Response) -> str:
     if "<" in text:
         text = re.sub(r"(?is)<(head|style|script)\b.*?</\1\s*>", " ", text)
         text = html.unescape(re.sub(r"<[^>]*>", " ", text))
-    text = " ".join("".join(one if one.isprintable() else " " for one in text).split())
-    text = redacted(text)
+    return redacted(" ".join("".join(one if one.isprintable() else " " for one in text).split()))
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= _WORDS else text[: _WORDS - 1] + "…"

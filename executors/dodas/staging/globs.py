@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -51,10 +51,11 @@ def matching(exchange: Exchange, url: Url) -> Iterator[Entry]:
             yield entry
 
 
-def _expanded(exchange: Exchange, base: Url, parts: Sequence[str]) -> Iterator[Entry]:
+def _expanded(exchange: Exchange, base: Url, parts: Sequence[str], *, seen: bool = False) -> Iterator[Entry]:
+    """Yield what is below ``base``, which has been ``seen`` to be a directory or may be nothing."""
     first, rest = parts[0], parts[1:]
     if first == "**":
-        yield from _anywhere(exchange, base, parts)
+        yield from _anywhere(exchange, base, parts, seen=seen)
     elif not _SPECIAL.search(first):
         below = urls.join(base, first)
         if rest:
@@ -62,18 +63,18 @@ def _expanded(exchange: Exchange, base: Url, parts: Sequence[str]) -> Iterator[E
         else:
             yield from filter(None, [_there(exchange, below)])
     else:
-        for entry in _members(exchange, base, entries):
+        for entry in _listed(entries(exchange, base), seen=seen):
             if not _matches(first, entry.name):
                 continue
             if not rest:
                 yield entry
             elif entry.is_directory:
-                yield from _expanded(exchange, urls.parse(entry.url), rest)
+                yield from _expanded(exchange, urls.parse(entry.url), rest, seen=True)
 
 
-def _anywhere(exchange: Exchange, base: Url, parts: Sequence[str]) -> Iterator[Entry]:
+def _anywhere(exchange: Exchange, base: Url, parts: Sequence[str], *, seen: bool) -> Iterator[Entry]:
     above = len(_parts(base))
-    for entry in _members(exchange, base, walk):
+    for entry in _listed(walk(exchange, base), seen=seen):
         if _way_matches(tuple(parts), tuple(_parts(urls.parse(entry.url))[above:])):
             yield entry
 
@@ -90,13 +91,17 @@ def _way_matches(patterns: tuple[str, ...], names: tuple[str, ...]) -> bool:
     )
 
 
-def _members(
-    exchange: Exchange, url: Url, listed: Callable[[Exchange, Url], Iterator[Entry]]
-) -> Iterator[Entry]:
+def _listed(members: Iterator[Entry], *, seen: bool) -> Iterator[Entry]:
+    """Yield ``members``; that there are none to begin with is an error only of what was seen."""
     try:
-        yield from listed(exchange, url)
+        first = next(members, None)
     except NotThere:
+        if seen:
+            raise
         return
+    if first is not None:
+        yield first
+        yield from members
 
 
 def _there(exchange: Exchange, url: Url) -> Entry | None:

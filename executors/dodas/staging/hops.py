@@ -6,6 +6,7 @@ worked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 
 from dodas.errors import SpecError
@@ -37,7 +38,7 @@ def follow(asker: Asker, call: Call, ok: Container[int]) -> Response:
         except Cut as cut:
             cut.url = url
             raise
-        target = None if response.status in ok else _target(response)
+        target = None if response.status in ok else led_to(response)
         if target is None:
             return response
         response.drain()
@@ -46,16 +47,31 @@ def follow(asker: Asker, call: Call, ok: Container[int]) -> Response:
         url = target
 
 
-def _target(response: Response) -> Url | None:
+def led_to(response: Response) -> Url | None:
+    """Return where an answer sends whoever asked; ``None`` if it does not.
+
+    Raises:
+        StorageUnreachable: To nowhere.
+    """
     see_other = response.status == _SEE_OTHER and response.method in ("GET", "HEAD")
     location = response.headers.get("Location")
     if not location or not (see_other or response.status in _ANY_METHOD):
         return None
     try:
-        return urls.redirected(response.url, location)
+        return urls.redirected(response.url, _encoded(response, location))
     except SpecError:
         response.close()
         raise faults.lost(response, "redirects to what is no URL of storage") from None
+
+
+def _encoded(response: Response, location: str) -> str:
+    """Return a location as it is meant: XRootD gives it without encoding the name that it was asked for."""
+    path, name = response.url.path, urls.decoded(response.url.path)
+    if name == path or not response.headers.get("Server", "").startswith("XrootD"):
+        return location
+    before, found, after = location.partition(name)
+    as_it_is = found and re.fullmatch(r"https?://[^/]+", before) and after[:1] in ("", "?")
+    return before + path + after if as_it_is else location
 
 
 def _check(call: Call, hops: tuple[Url, ...], target: Url) -> None:

@@ -1,8 +1,8 @@
 """What servers call the members of a directory, read into names.
 
-Servers write ``/dir/a%20b``, ``https://host/dir/a%20b``, ``a%20b``, or the bare ``/dir/a b``; behind a proxy
-the host, and the path above the directory, may be those of the server and not ours.  All that is ever taken
-from them is the last part: a URL is that of the directory with a name after it, whatever an answer says.
+Servers write ``/dir/a%20b``, ``https://host/dir/a%20b``, ``a%20b``, or the bare ``/dir/a b``, and one behind
+a proxy may know the directory by another path.  All that is ever taken from them is the last part: a URL is
+that of the directory with a name after it, whatever an answer says.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import re
 from dodas.errors import Corrupt
 from dodas.staging.urls import Url, decoded
 
-# No URL has these: where they are seen, nothing is encoded.
-_BARE = re.compile(r'[ "<>\\^`{|}]')
+# Whoever encodes anything encodes these: where they are seen, nothing is.
+_BARE = re.compile(r'[ "<>]')
 _PLAIN = re.compile(r"(?!\.\.?$)[\w.,:=@+~-]+", re.ASCII)  # the same encoded and not, and no directory's
 _AUTHORITY = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//([^/]*)")
 _PORT = re.compile(r":[0-9]*$")

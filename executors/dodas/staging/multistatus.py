@@ -14,15 +14,13 @@ _CHECKSUMS = ("http://owncloud.org/ns|checksum", "http://www.dcache.org/2013/web
 _TEXTS = frozenset((_HREF, _STATUS, _SIZE, _MODIFIED, _ETAG, *_CHECKSUMS))
 _MOST_BYTES = 256 * 1024  # of one entry; names have 255, paths 4096, and each may be written as %XX
 
-# What is asked for: what every server has, and what costs one that has not an answer of its own.
-USUAL = ("resourcetype", "getcontentlength", "getlastmodified", "getetag")
-REQUEST = (
+_REQUEST = (
     '<?xml version="1.0" encoding="utf-8"?>\n<propfind xmlns="DAV:"><prop>'
-    + "".join(f"<{name}/>" for name in USUAL)
-    + "{}</prop></propfind>\n"
+    "<resourcetype/><getcontentlength/><getlastmodified/><getetag/>{}</prop></propfind>\n"
 )
-LISTING = REQUEST.format("").encode()
-ONE = REQUEST.format(
+# Of each member of a directory, and of one thing: what a server does not have makes its answer longer.
+LISTING = _REQUEST.format("").encode()
+ONE = _REQUEST.format(
     '<checksums xmlns="http://owncloud.org/ns"/><Checksums xmlns="http://www.dcache.org/2013/webdav"/>'
 ).encode()
 
@@ -138,7 +136,7 @@ class Multistatus:
 
 
 def _code(status: str) -> int:
-    """Return the number in ``HTTP/1.1 200 OK``; 200 where there is none, as who complains says of what."""
+    """Return the number in ``HTTP/1.1 200 OK``; 200 where there is none, since a failure has one."""
     number = status.lstrip()[:64].partition(" ")[2][:3] if status else ""
     return int(number) if len(number) == 3 and number.isascii() and number.isdigit() else 200
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dodas.errors import AlreadyThere, Corrupt, StorageUnreachable
+import itertools
+import time
+from collections.abc import Callable
+
+from dodas.errors import AlreadyThere, Corrupt, StorageUnreachable, TransferError
 from dodas.staging import putting, upload_check
+from dodas.staging.patience import pause
 from dodas.staging.putting import Place
 from dodas.staging.removal import remove_for_good
 from dodas.staging.session import Session
 from dodas.staging.urls import Url
 from dodas.staging.values import Checksum
+
+_SIGHT = 15.0  # seconds
 
 
 def give_name(
@@ -53,6 +60,25 @@ def refuse_what_is_there(session: Session, url: Url, *, origin: Url) -> None:
     with session.exchange.ask("HEAD", url, origin=origin, ok=(200, 404, 410)) as response:
         if response.status == 200:
             raise there(origin)
+
+
+def await_sight(session: Session, url: Url, *, sleep: Callable[[float], object] = time.sleep) -> None:
+    """Wait until a federation sees a new file, of which it may remember that there was none.
+
+    Dynafed does for some ten seconds after somebody has asked, and whoever reads the file next would be told
+    so.  If it takes much longer there is another reason, and nothing to wait for.
+    """
+    longest = min(session.settings.max_wait, 2.0)
+    deadline = time.monotonic() + _SIGHT
+    for attempt in itertools.count(1):
+        try:
+            with session.exchange.ask("HEAD", url, ok=(200, 404, 410), retry=False) as response:
+                seen = response.status == 200
+        except TransferError:
+            return
+        if seen or time.monotonic() > deadline:
+            return
+        sleep(pause(attempt, longest=longest))
 
 
 def there(url: Url) -> AlreadyThere:

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from dodas.errors import AlreadyThere, TransferError
 from dodas.staging import parts_memo
@@ -58,6 +59,11 @@ class Part:
                 parts_memo.write(self._state, memo)
         self.memo = memo
 
+    def note_prefix(self, length: int) -> None:
+        """Say that there are gaps, but none in the first ``length`` bytes."""
+        if self.memo is not None:
+            self.note(replace(self.memo, prefix=length))
+
     def cut(self, length: int) -> None:
         """Keep the first ``length`` bytes alone."""
         if length == 0 and self.memo is None and not os.fstat(self.fd).st_size:
@@ -67,11 +73,13 @@ class Part:
                 parts_memo.forget(self._state)
                 self.memo = None
             os.ftruncate(self.fd, length)
+        if self.memo is not None and self.memo.prefix is not None:
+            self.note(replace(self.memo, prefix=None))  # there are no gaps any more
 
     def hash(self, hasher: Hasher, length: int) -> None:
-        """Let ``hasher`` see the first ``length`` bytes."""
-        buffer = memoryview(bytearray(1 << 20))
-        done = 0
+        """Let ``hasher`` see what it has not seen of the first ``length`` bytes."""
+        buffer = memoryview(bytearray(1 << 18))
+        done = hasher.count
         with disk_faults(self.target):
             while done < length:
                 count = os.preadv(self.fd, [buffer[: length - done]], done)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from dodas.errors import AlreadyThere, SpecError, StorageUnreachable, TransferError
-from dodas.staging import faults, listing, servers, urls
+from dodas.errors import AlreadyThere, TransferError
+from dodas.staging import faults, hops, listing, servers, urls
 from dodas.staging.bodies import Body
 from dodas.staging.making import ensure
 from dodas.staging.manners import Manner
@@ -67,14 +67,8 @@ def temporary(url: Url) -> Url:
 
 def redirection(response: Response) -> Url | None:
     """Return where an answer to PUT sends the body."""
-    location = response.headers.get("location")
-    if response.status not in _REDIRECTS or not location:
-        return None
-    try:
-        target = urls.redirected(response.url, location)
-    except SpecError:
-        raise StorageUnreachable(f"{response.endpoint} redirects to what is no URL of storage") from None
-    if response.url.secure and not target.secure:
+    target = hops.led_to(response)
+    if target is not None and response.url.secure and not target.secure:
         raise faults.unencrypted(response.method, (response.url,), target)
     return target
 

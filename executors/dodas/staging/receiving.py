@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dodas.errors import Corrupt
 from dodas.staging.checksums import Hasher
 from dodas.staging.parts import Part
@@ -14,9 +16,16 @@ _BLOCK = 256 << 10
 
 
 def receive(
-    response: Response, part: Part, hasher: Hasher, progress: OnProgress, *, start: int, total: int | None
+    response: Response,
+    part: Part,
+    hasher: Hasher,
+    progress: OnProgress,
+    *,
+    start: int,
+    total: int | None,
+    enough: Callable[[int], bool] = lambda end: False,
 ) -> int:
-    """Write the body at ``start``; return where it ends.
+    """Write the body at ``start``; return where it ends, or how far it is when ``enough`` says so.
 
     Raises:
         StorageUnreachable: It broke off; what has come is in the part.
@@ -33,4 +42,6 @@ def receive(
         hasher.update(block)
         end += count
         progress(end, total)
+        if enough(end):
+            break
     return end

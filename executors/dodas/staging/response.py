@@ -30,7 +30,7 @@ class Response:
         headers: Its fields.
         url: Who answered, after all redirections; a secret if :attr:`Url.is_signed`.
         hops: Who was asked before, the first one first.
-        length: Bytes of the body; ``None`` if the server does not say.
+        length: Bytes of the body, none after ``HEAD``; ``None`` if the server does not say.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Response:
         self.url = url
         self.hops = hops
         self.length = body.left
+        self.words: str | None = None
         self._body = body
         self._reusable = head.reusable and not isinstance(body, UntilEnd)
         self._lease: Lease | None = lease

@@ -6,7 +6,7 @@ from dodas.errors import Corrupt, SpecError, StorageUnreachable, TransferError
 from dodas.staging import putting, servers, sources, upload_check
 from dodas.staging.failures import Failures
 from dodas.staging.manners import Manner
-from dodas.staging.naming import give_name, refuse_what_is_there, there
+from dodas.staging.naming import await_sight, give_name, refuse_what_is_there, there
 from dodas.staging.putting import Place
 from dodas.staging.removal import discard, remove_for_good
 from dodas.staging.response import Response
@@ -144,6 +144,8 @@ class Upload:
         except BaseException:
             discard(self._session, place.into, origin=self._url)
             raise
+        if place.federated:
+            await_sight(self._session, self._url)
         endpoint = (place.final if place.is_temporary else where).redacted.partition("?")[0]
         return Stored(
             url=self._url.redacted,

@@ -250,7 +250,9 @@ def _host_and_port(site: str, text: str, usual: int) -> tuple[str, int]:
     port = int(found["port"] or usual) if found else 0
     host = _ascii(found["host"]) if found else ""
     if not host or not 0 < port < 65_536:
-        raise SpecError(f"{redacted(text)!r} names no server", hint="write davs://host:port/path")
+        # A password may have a slash in it, and is then no part of what we took for the server.
+        shown = redacted(re.sub("://.*@", "://", text, flags=re.DOTALL))
+        raise SpecError(f"{shown!r} names no server", hint="write davs://host:port/path")
     return host, port
 
 

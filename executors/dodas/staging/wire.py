@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 
 from dodas import __version__
 from dodas.errors import SpecError, TransferError
@@ -57,7 +57,7 @@ class Request:
         ask_first: Whether the body waits for the server's consent, which the head asks for.
     """
 
-    head: bytes
+    head: bytes = field(repr=False)
     body: Body | None = None
     ask_first: bool = False
 
