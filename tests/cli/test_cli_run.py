@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 import smallimage
+from servers.apache import Apache
 
 DODAS = (sys.executable, "-m", "dodas", "run")
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -28,12 +29,12 @@ def environment(small_environment: dict[str, str]) -> dict[str, str]:
 def run(environment: dict[str, str], tmp_path: Path) -> Run:
     """Run a command in the small image."""
 
-    def dodas(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    def dodas(*words: str, stdin: bytes = b"", **environ: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             [*DODAS, "--pull", "never", *words],
             check=False,
             input=stdin,
-            env=environment,
+            env={"DODAS_CACHE": str(tmp_path / "cache"), **environment, **environ},
             capture_output=True,
             cwd=tmp_path,
         )
@@ -204,3 +205,35 @@ def test_a_reader_that_goes_away_ends_the_command(environment: dict[str, str]) -
         process.stdout.readline()
         process.stdout.close()
     smallimage.assert_gone(mark)
+
+
+def test_files_at_urls_come_and_go(run: Run, apache: Apache, tmp_path: Path) -> None:
+    (apache.root / "d").mkdir()
+    (apache.root / "d/a b").write_text("given\n")
+    (apache.root / "x").write_text("x\n")
+    words = ("--input", f"{apache.url('d/')}:/in/dir", "--input", f"{apache.url('x')}:/in/x:y")
+    output = ("--output", f"/out/made:{apache.url('results/')}")
+    (tmp_path / "here").mkdir()
+    script = 'cat "/in/dir/a b" /in/x:y > /out/made'
+    sh(run, script, *words, *output, "--volume", f"{tmp_path}/here:/in")
+    assert (apache.root / "results/made").read_text() == "given\nx\n"
+    assert list((tmp_path / "here").iterdir()) == []
+    failed = run(*words, *output, smallimage.NAME, "--", "sh", "-c", "echo no > /out/made; exit 3")
+    assert failed.returncode == 3
+    assert (apache.root / "results/made").read_text() == "given\nx\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--input", "/x:/y"), b"is no input"),
+        (("--input", "davs://host/x"), b"is no input"),
+        (("--output", "x:davs://host/y"), b"is no output"),
+        (("--output", "/bin/x:davs://host/y"), b"nothing stays"),
+        (("--input", "http://localhost:1/x:/x"), b"localhost:1"),
+    ],
+)
+def test_what_is_wrong_with_urls_is_said(run: Run, words: tuple[str, ...], said: bytes) -> None:
+    done = run(*words, smallimage.NAME, "--", "true", DODAS_STORAGE_ATTEMPTS="1")
+    assert done.returncode == 125
+    assert said in done.stderr

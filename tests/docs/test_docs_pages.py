@@ -6,14 +6,17 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from docs_examples import blocks, matches, play
+from dodas.staging.settings import Settings
 from installations import PROJECT, ROOTS
 from needs import need
 from registry_server import Image, Registry, make_image, run_registry
+from servers.xrootd import Xrootd
 
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
 SESSIONS = [
@@ -65,9 +68,14 @@ def reader(tmp_path: Path, hub: Registry) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", SESSIONS, ids=name_of)
-def test_examples_do_what_the_page_says(page: Path, tmp_path: Path, reader: dict[str, str]) -> None:
+def test_examples_do_what_the_page_says(
+    page: Path, tmp_path: Path, reader: dict[str, str], request: pytest.FixtureRequest
+) -> None:
     if "$ snakemake" in page.read_text() and sys.version_info < (3, 11):
         pytest.skip("Snakemake 9 needs Python 3.11")
+    if "$STORAGE" in page.read_text():
+        storage: Xrootd = request.getfixturevalue("xrootd")
+        reader["STORAGE"] = storage.url("home/anna").replace("http:", "dav:")
     place = tmp_path / "work"
     place.mkdir()
     assert play(page, place, reader) > 0
@@ -117,5 +125,5 @@ def test_the_variables_that_dodas_reads_are_all_described() -> None:
     sources = [file.read_text() for root in ROOTS for file in (PROJECT / root).rglob("*.py")]
     read = {name for text in sources for name in re.findall(r'"(DODAS_[A-Z_]+)"', text)}
     described = set(re.findall(r"^\| `(DODAS_[A-Z_]+)`", (PROJECT / "docs/environment.md").read_text(), re.M))
-    own = {"DODAS_PROBE"}  # set by dodas, for its self-test
-    assert described == read - own
+    own = {"DODAS_PROBE", "DODAS_STORAGE_"}  # set by dodas, for its self-test; what others begin with
+    assert described == (read - own) | {f"DODAS_STORAGE_{one.name.upper()}" for one in fields(Settings)}

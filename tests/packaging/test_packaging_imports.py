@@ -14,7 +14,7 @@ import pytest
 
 from installations import PACKAGES, PROJECT, ROOTS, clean_environment
 
-FRONT_ENDS = ("dodas_cwl", "snakemake_executor_plugin_dodas")
+FRONT_ENDS = ("dodas_cwl", "snakemake_executor_plugin_dodas", "snakemake_storage_plugin_dynafed")
 
 # part -> parts of the project it may import besides itself; "dodas" is what lies at the top of the package
 MAY_IMPORT = {
@@ -26,10 +26,12 @@ MAY_IMPORT = {
     "dodas.pool": {"dodas", "dodas.auth", "dodas.containers", "dodas.worker"},
     "dodas.worker": {"dodas", "dodas.containers", "dodas.staging"},
     "dodas.backends": {"dodas", "dodas.worker", "dodas.containers", "dodas.staging"},
-    "dodas.node": {"dodas", "dodas.backends", "dodas.worker", "dodas.containers", "dodas.staging"},
+    "dodas.node": {
+        *("dodas", "dodas.backends", "dodas.worker", "dodas.containers", "dodas.staging", "dodas.auth"),
+    },
     "dodas.backends.htcondor": {
         *("dodas", "dodas.backends", "dodas.node", "dodas.pool", "dodas.worker", "dodas.containers"),
-        "dodas.staging",
+        *("dodas.staging", "dodas.auth"),
     },
 }
 EVERYTHING_IN_DODAS = {"dodas.cli", *FRONT_ENDS}
@@ -40,8 +42,9 @@ ONLY_IN = {
     "schema_salad": ("dodas_cwl",),
     "ruamel": ("dodas_cwl",),
     "snakemake": ("snakemake_executor_plugin_dodas",),
-    "snakemake_interface_common": ("snakemake_executor_plugin_dodas",),
+    "snakemake_interface_common": ("snakemake_executor_plugin_dodas", "snakemake_storage_plugin_dynafed"),
     "snakemake_interface_executor_plugins": ("snakemake_executor_plugin_dodas",),
+    "snakemake_interface_storage_plugins": ("snakemake_storage_plugin_dynafed",),
     "requests": ("dodas.containers.registry", "dodas_cwl.images"),  # the latter for `dockerLoad: URL`
     "urllib3": ("dodas.containers.registry",),
     "htcondor2": ("dodas.backends.htcondor", "dodas.pool"),
@@ -147,7 +150,11 @@ def test_nothing_else_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["dodas.worker", "dodas.containers.engines", "dodas.node", "dodas.step", "dodas.errors"]
+    "place",
+    [
+        *("dodas.worker", "dodas.containers.engines", "dodas.node", "dodas.step", "dodas.errors"),
+        *("dodas.auth", "dodas.staging"),
+    ],
 )
 def test_what_runs_on_bare_nodes_needs_the_standard_library_only(place: str) -> None:
     """Also through what it imports: the whole closure."""
@@ -187,7 +194,10 @@ def is_foreign(one: Import) -> bool:
 
 
 HEAVY = ("requests", "rich", "cwltool", "snakemake", "psutil", "udocker")
-LIGHT = ("dodas", "dodas.cli", "dodas.step", "dodas.backend", "dodas.backends", "dodas.worker.client")
+LIGHT = (
+    *("dodas", "dodas.cli", "dodas.cli.data", "dodas.step", "dodas.backend", "dodas.backends"),
+    *("dodas.worker.client", "dodas.staging", "dodas.auth"),
+)
 
 
 @pytest.mark.parametrize("module", LIGHT)
@@ -196,9 +206,16 @@ def test_importing_is_light(module: str) -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Snakemake 9 needs Python 3.11")
-def test_snakemake_pays_little_for_the_plugin() -> None:
+@pytest.mark.parametrize(
+    ("plugin", "loaded"),
+    [
+        ("snakemake_executor_plugin_dodas", []),
+        ("snakemake_storage_plugin_dynafed", ["snakemake"]),  # by the interface for storage
+    ],
+)
+def test_snakemake_pays_little_for_the_plugins(plugin: str, loaded: list[str]) -> None:
     """It imports every plugin at every start, also when another one is used."""
-    assert loaded_by("snakemake_executor_plugin_dodas") == []
+    assert loaded_by(plugin) == loaded
 
 
 def loaded_by(module: str) -> list[str]:

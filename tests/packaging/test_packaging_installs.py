@@ -94,6 +94,7 @@ def test_snakemake_sees_the_plugin(installed: Environment) -> None:
     choices = re.search(r"--executor,?(?:-e)?\{([^}]*)\}", text)
     assert choices, text
     assert "dodas" in choices[1].split(",")
+    assert "--storage-dynafed-token-hosts" in text
 
 
 def test_an_editable_install_is_the_checkout_itself(checkout: Path, tmp_path: Path) -> None:

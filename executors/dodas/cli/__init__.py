@@ -21,6 +21,7 @@ from dodas.errors import DodasError
 COMMANDS = {
     "run": ("dodas.cli.run", "run one command in a container", ""),
     "image": ("dodas.cli.image", "pull, load, prepare, list and remove images", ""),
+    "data": ("dodas.cli.data", "fetch, store, list and copy files on WebDAV storage and federations", ""),
     "pool": ("dodas.cli.pool", "make an HTCondor pool on this host, look at it, end it", ""),
     "cwl": ("dodas_cwl.command", "run a CWL workflow, every step in a container", "cwl"),
     "logs": ("dodas.cli.logs", "show what steps on a pool wrote, and how they ended", ""),
@@ -32,7 +33,8 @@ _FAILED = {"run": 125}  # status of dodas' own failures where it is not 1
 
 _EPILOG = """\
 exit status: that of the command for `dodas run`; else 0 when all went well, 1 when not, 2 for a wrong
-command line, 130 after Ctrl-C.  Snakemake workflows run with: snakemake --executor dodas --jobs N
+command line, 130 after Ctrl-C; `dodas data` tells more.
+Snakemake workflows run with: snakemake --executor dodas --jobs N
 """
 
 

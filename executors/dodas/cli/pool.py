@@ -40,6 +40,16 @@ example:
   export CONDOR_CONFIG=$(dodas pool status local --json | jq -r .condor_config); condor_q
 """
 
+_PLUGIN = """\
+The line that is printed goes into a submit file, beside which the plugin lies: HTCondor takes it along.
+
+example:
+  dodas pool plugin
+  transfer_plugins       = davs,dav,dynafed,dodas=dodas_plugin
+  transfer_input_files   = davs://dynafed.example.org/vo/in.dat
+  transfer_output_remaps = "out.dat = davs://dynafed.example.org/vo/out.dat"
+"""
+
 Add = Callable[..., argparse.ArgumentParser]
 
 
@@ -64,6 +74,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     down = command("down", "end a pool and remove all that it has", "pool_up:down", _DOWN)
     down.add_argument("name", metavar="NAME")
     down.add_argument("--force", "-f", action="store_true", help="even if jobs are lost")
+    plugin = command(
+        "plugin", "write a plugin with which HTCondor moves URLs of storage", "pool_plugin:write", _PLUGIN
+    )
+    plugin.add_argument(
+        "file", metavar="FILE", nargs="?", default="dodas_plugin", help="default: %(default)s"
+    )
     image = command("image", "make the image with HTCondor out of Debian packages", "pool_up:image")
     image.add_argument("--refresh", action="store_true", help="even if there is one, of newer packages")
     image.add_argument("--quiet", "-q", action="store_true", help="no progress, only the result")

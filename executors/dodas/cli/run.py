@@ -12,7 +12,7 @@ import math
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -32,6 +32,8 @@ it cannot be executed; 124 if its time was over, 137 if it was stopped for its m
 examples:
   dodas run debian:12 -- cat /etc/os-release
   dodas run --volume $PWD:/data --workdir /data biocontainers/samtools -- samtools sort in.bam -o out.bam
+  dodas run --input davs://host/in.bam:/in.bam --output /out/out.bam:davs://host/results/ \\
+      biocontainers/samtools -- samtools sort /in.bam -o /out/out.bam
 """
 FAILED = 125  # as docker's
 _TIME_OVER, _MEMORY_OVER = 124, 137
@@ -63,6 +65,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     add("--mount", action="append", default=[], metavar="source=HOST,target=PATH[,readonly]",
         help="the same, for paths with colons; as docker's")  # fmt: skip
+    add("--input", action="append", default=[], metavar="URL:PATH",
+        help="fetch a file, or a directory whose URL ends with a slash, and show it, read-only")  # fmt: skip
+    add("--output", action="append", default=[], metavar="PATH:URL",
+        help="publish what the command made there, if it ends well; what is there is replaced")  # fmt: skip
     add("--workdir", "-w", metavar="PATH", help="working directory (default: the image's)")
     add("--entrypoint", metavar="PROGRAM", help="run this instead of the image's entry point")
     add("--root", "--user-root", action="store_true", help="let the command believe that it is root")
@@ -86,11 +92,36 @@ def run(args: argparse.Namespace) -> int:
     from dodas.cli.terminal import is_interactive
 
     step = step_of(args, os.environ)
-    with _prepared(args) as (root, engine):
-        launch = _launch(args, step, root, engine, tty=is_interactive())
+    with _prepared(args) as (root, engine), _stored(step, root) as (shown, publish):
+        launch = _launch(args, shown, root, engine, tty=is_interactive())
         _warn_of_network(step, engine)
         outcome, peak = attend(launch, step.resources.memory)
-    return _status(step, outcome, peak)
+        status = _status(step, outcome, peak)
+        if status == 0:
+            publish()
+    return status
+
+
+@contextmanager
+def _stored(step: Step, root: PreparedRoot) -> Iterator[tuple[Step, Callable[[], None]]]:
+    """Fetch what is at URLs; yield the step with it, and what publishes its outputs."""
+    from dodas.worker import remote
+
+    if not remote.is_involved(step):
+        yield step, _nothing
+        return
+    from dodas.cli.progress_bar import progress_bars
+    from dodas.cli.run_storage import Exchange
+
+    with ExitStack() as held:
+        with progress_bars(quiet=not sys.stderr.isatty()) as progress:
+            exchange = Exchange(step, progress)
+            shown = held.enter_context(exchange.shown(root.path))
+        yield shown, exchange.publish
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @contextmanager

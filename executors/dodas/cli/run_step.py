@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from dodas.cli.sizes import parse_size, parse_time
 from dodas.errors import SpecError
-from dodas.step import Mount, Resources, Step
+from dodas.step import Input, Mount, Output, Resources, Step
 
 _MODES = {"ro": False, "rw": True, "z": True, "Z": True}  # z and Z are SELinux's; they change nothing here
 _TRUE, _FALSE = frozenset(("", "true", "1")), frozenset(("false", "0"))
@@ -32,6 +32,8 @@ def step_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Step:
         env=tuple(_environment(args, environ)),
         cwd=args.workdir,
         mounts=tuple(_mounts(args)),
+        inputs=tuple(map(_input, args.input)),
+        outputs=tuple(map(_output, args.output)),
         network=args.network == "host",
         as_root=args.root,
         resources=Resources(
@@ -40,6 +42,18 @@ def step_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Step:
             walltime=parse_time(args.time) if args.time else None,
         ),
     )
+
+
+def _input(text: str) -> Input:
+    from dodas.cli.run_storage import parse_input
+
+    return parse_input(text)
+
+
+def _output(text: str) -> Output:
+    from dodas.cli.run_storage import parse_output
+
+    return parse_output(text)
 
 
 def _environment(args: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -36,7 +36,7 @@ _TIME = 11  # columns
 @contextmanager
 def screen(tally: Tally, mutex: threading.Lock, out: TextIO) -> Iterator[None]:
     """Keep a picture of ``tally`` on the terminal ``out``; ``mutex`` is held while it is looked at."""
-    console = _Terminal(file=out, highlight=False)
+    console = Terminal(file=out, highlight=False)
     picture = Picture(tally, mutex)
     with Live(picture, console=console, refresh_per_second=_A_SECOND, redirect_stdout=False) as live:
         try:
@@ -46,7 +46,7 @@ def screen(tally: Tally, mutex: threading.Lock, out: TextIO) -> Iterator[None]:
             live.refresh()
 
 
-class _Terminal(Console):
+class Terminal(Console):
     """A console as large as its own file; rich asks the standard streams instead, which may be others."""
 
     @property
