@@ -14,7 +14,13 @@
 ``jobs``          a job as a :class:`~dodas.step.Step`, a :class:`~dodas.step.Result` as its outputs
 ``hostjobs``      what is particular to a step on the host
 ``containerjobs`` what is particular to a step in a container
-``mounts``        what a container step sees of this machine
+``mounts``        what a step sees of this machine, and of storage
+``remote``        files at URLs, asked once each and not fetched
+``described``     sizes, checksums and places of what a step made
+``access``        how cwltool looks at files, those at URLs too
+``aside``         files at URLs kept out of the way of what moves files about
+``areas``         where steps on nodes put what they make
+``publish``       the outputs of a workflow brought to a storage
 ``links``         symbolic links that a container left among its outputs
 ``images``        a ``DockerRequirement`` as the name of an image in the store
 ``extension``     a hint for HTCondor, as cwltool has to know it

@@ -17,12 +17,14 @@ from dodas.cli import progress
 from dodas.containers.prepare import Pull
 from dodas.errors import SpecError
 from dodas_cwl import extension, options, reference
+from dodas_cwl.access import access_to
 from dodas_cwl.desks import Desks
 from dodas_cwl.executor import SubmittingExecutor
 from dodas_cwl.images import Images
 from dodas_cwl.logs import CurrentStderr
 from dodas_cwl.places import Place
 from dodas_cwl.reference import DEFAULT_TMP_PREFIX
+from dodas_cwl.remote import Remote, is_remote
 from dodas_cwl.runs import Run, folder
 from dodas_cwl.tools import StablePaths, tool_maker
 
@@ -75,17 +77,22 @@ def _evaluate(
 ) -> tuple[int, list[str]]:
     """Return cwltool's exit status and what was kept of failed steps."""
     args.tmpdir_prefix, args.tmp_outdir_prefix = scratch.prefix, outputs.prefix
-    images = Images()
+    images, remote = Images(), Remote()
+    target = args.outdir if is_remote(args.outdir or "/") else ""
+    args.outdir = None if target else args.outdir
     logs = os.path.abspath(args.logs or scratch.logs())
     executor = SubmittingExecutor(
         lambda: backend(args, run, logs),
         partial(progress.display, quiet=args.silent),
         partial(_check, images=images if args.use_container else None, lasting=run is not None),
+        remote,
+        target,
     )
     loading = reference.LoadingContext(vars(args))
-    loading.construct_tool_object = tool_maker(images, None if run is None else Desks(run))
+    loading.construct_tool_object = tool_maker(images, None if run is None else Desks(run, remote))
     running = reference.RuntimeContext(vars(args))
     running.path_mapper = StablePaths
+    running.make_fs_access = access_to(remote)
     running.docker_outdir, running.docker_tmpdir, running.docker_stagedir = _CONTAINER
     try:
         status = reference.main(
@@ -102,6 +109,8 @@ def _evaluate(
         raise SpecError(
             f"the workflow cannot be read: {error}", hint="give the path or the URL of a CWL document"
         ) from error
+    finally:
+        remote.close()
     return status, executor.kept
 
 

@@ -11,17 +11,23 @@ from dodas.containers.removal import remove_tree
 from dodas_cwl.keys import Keys
 from dodas_cwl.memory import Desk
 from dodas_cwl.reference import RuntimeContext, uri_file_path
+from dodas_cwl.remote import Remote
 from dodas_cwl.runs import Run
 
 STAGED, LINKS, OUTPUTS = "staged", "links", "outputs"
 
 
 class Desks:
-    """The desks of one run."""
+    """The desks of one run.
 
-    def __init__(self, run: Run) -> None:
+    Args:
+        run: The run.
+        remote: Knows what is at URLs.
+    """
+
+    def __init__(self, run: Run, remote: Remote) -> None:
         self._run = run
-        self._keys = Keys(run.secret)
+        self._keys = Keys(run.secret, remote.state)
 
     def desk(self, tool: Any, order: Any, label: str, rc: RuntimeContext) -> Desk:
         """Return the desk for running a tool.

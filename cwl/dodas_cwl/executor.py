@@ -13,8 +13,11 @@ from dodas.cli.progress import Show
 from dodas.errors import DodasError
 from dodas.step import Failure, Result
 from dodas_cwl import translate
+from dodas_cwl.areas import Area, locations
+from dodas_cwl.aside import set_aside
 from dodas_cwl.flights import Flights
 from dodas_cwl.jobs import StepJob
+from dodas_cwl.publish import publish
 from dodas_cwl.reference import (
     JobExecutor,
     Process,
@@ -24,6 +27,7 @@ from dodas_cwl.reference import (
     WorkflowJob,
     log,
 )
+from dodas_cwl.remote import Remote, canonical
 from dodas_cwl.tools import Recalled
 
 
@@ -36,6 +40,8 @@ class SubmittingExecutor(JobExecutor):
         open_backend: Makes the backend, which lives as long as the steps of one workflow.
         open_display: Makes what is shown of the events.
         check: Raises UnsupportedRequirement for a requirement or hint that can never be met.
+        remote: Knows what is at URLs.
+        target: URL of the directory for the outputs of the workflow; empty if they stay on this machine.
     """
 
     def __init__(
@@ -43,11 +49,18 @@ class SubmittingExecutor(JobExecutor):
         open_backend: Callable[[], AbstractContextManager[Backend]],
         open_display: Callable[[], AbstractContextManager[Show]],
         check: Callable[[Mapping[str, Any]], None],
+        remote: Remote,
+        target: str = "",
     ) -> None:
         super().__init__()
         self._open_backend = open_backend
         self._open_display = open_display
         self._check = check
+        self._remote = remote
+        self._target = target
+        self._area = Area(target)
+        self._away = False  # whether steps bring what they make to the storage themselves
+        self._put_back: Callable[[], None] = _nothing
         self._numbers = count(1)
         self._jobs: dict[str, StepJob] = {}
         self._stopping = False
@@ -55,7 +68,11 @@ class SubmittingExecutor(JobExecutor):
 
     def execute(self, process: Process, job_order_object: Any, *args: Any, **kwargs: Any) -> Any:
         """Run the workflow; return its output object and status."""
-        return super().execute(process, translate.plain(job_order_object), *args, **kwargs)
+        order = translate.plain(job_order_object)
+        canonical(order)
+        answer = super().execute(process, order, *args, **kwargs)
+        self._put_back()
+        return answer
 
     def run_jobs(
         self,
@@ -74,7 +91,9 @@ class SubmittingExecutor(JobExecutor):
         try:
             with lock, self._open_display() as self._show, self._open_backend() as backend:
                 self._flights = Flights(backend)
+                self._away = bool(self._target) and not getattr(backend, "shared", True)
                 self._evaluate(process, job_order_object, runtime_context)
+            self._finish()
         except DodasError as error:
             # cwltool turns its own errors into a message and a status; anything else would end in a trace.
             raise WorkflowException(f"{error}\n{error.hint}".rstrip()) from error
@@ -91,6 +110,7 @@ class SubmittingExecutor(JobExecutor):
             elif job is not None:
                 if isinstance(job, Recalled):
                     self.output_dirs.add(job.outdir)
+                    self._area.made(locations(job.outputs))
                 job.run(rc)
             elif self._flights:
                 self._follow(rc, wait=True)
@@ -101,6 +121,15 @@ class SubmittingExecutor(JobExecutor):
         while self._flights:
             self._follow(rc, wait=True)
 
+    def _finish(self) -> None:
+        """Bring the outputs of the workflow to a storage, or keep what is on one from being moved about."""
+        for outputs in filter(None, self.final_output):
+            if self._target:
+                publish(self._remote.storage, outputs, self._target)
+                self._area.clear(self._remote.storage, outputs)
+            else:
+                self._put_back = set_aside(outputs)
+
     def _take(self, job: StepJob, rc: RuntimeContext) -> None:
         job.builder = rc.builder or job.builder
         self.output_dirs.add(job.outdir)
@@ -109,6 +138,8 @@ class SubmittingExecutor(JobExecutor):
             return
         desk = job.desk
         key = translate.step_id(desk.key or next(self._numbers), desk.label or job.name)
+        if self._away:
+            job.target = self._area.place(key)
         try:
             step = job.step(key, rc)
         except UnsupportedRequirement:
@@ -134,6 +165,7 @@ class SubmittingExecutor(JobExecutor):
 
     def _settle(self, job: StepJob, result: Result, rc: RuntimeContext) -> Result:
         status = job.finish(result, rc)
+        self._area.made(job.made)
         if status == translate.SUCCESS:
             return replace(result, failure=None, reason="")
         self._stop_on_error(rc)
@@ -151,6 +183,10 @@ class SubmittingExecutor(JobExecutor):
         if rc.on_error == "stop" and not self._stopping:
             self._stopping = True
             self._flights.cancel()
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _validate(process: Process, order: Any, callback: Any, rc: RuntimeContext) -> None:

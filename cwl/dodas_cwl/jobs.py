@@ -10,24 +10,29 @@ import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 from dodas.containers.removal import remove_tree
-from dodas.step import Mount, Resources, Result, Step
+from dodas.step import Output, OutputFile, Resources, Result, Step
 from dodas_cwl import extension, hints, translate
+from dodas_cwl.access import Access
+from dodas_cwl.described import describe
 from dodas_cwl.desks import OUTPUTS, STAGED
 from dodas_cwl.images import Images
 from dodas_cwl.memory import Desk
+from dodas_cwl.mounts import Staged
 from dodas_cwl.reference import (
     JobBase,
+    MapperEnt,
     PathMapper,
     RuntimeContext,
+    UnsupportedRequirement,
     WorkflowException,
     bytes2str_in_dicts,
     log,
     relink_initialworkdir,
 )
+from dodas_cwl.remote import is_remote
 
 
 class StepJob(JobBase):
@@ -40,6 +45,8 @@ class StepJob(JobBase):
         self.desk = Desk()
         self.kept = False  # whether outdir and tmpdir stay for inspection
         self.problem = ""  # why the job failed although its command did not
+        self.target = ""  # URL of the directory for what it makes; empty if that comes back
+        self.made: Mapping[str, OutputFile] = {}  # by URL
         self._secret_files: list[str] = []
 
     def run(self, runtimeContext: RuntimeContext, tmpdir_lock: Any = None) -> None:  # noqa: N803 - cwltool's
@@ -56,7 +63,7 @@ class StepJob(JobBase):
         os.makedirs(self.tmpdir, exist_ok=True)
         self._setup(rc)
         self._note_secret_files(rc)
-        mounts = self._staged(rc)
+        staged = self._staged(rc)
         words, environment = _revealed(rc, [self.command(rc), dict(self.environment)])
         return Step(
             id=key,
@@ -65,7 +72,9 @@ class StepJob(JobBase):
             env=tuple(environment.items()),
             image=self.image(),
             cwd=self.builder.outdir,
-            mounts=mounts,
+            mounts=staged.mounts,
+            inputs=staged.inputs,
+            outputs=self._outputs(),
             stdin=self._stdin(),
             stdout=self._stream(self.stdout),
             stderr=self._stream(self.stderr),
@@ -95,8 +104,8 @@ class StepJob(JobBase):
             callback(dict.fromkeys(self.ports) if outputs is None else dict(outputs), status)
 
     @abstractmethod
-    def stage(self, rc: RuntimeContext) -> tuple[Mount, ...]:
-        """Put inputs where the tool will look for them."""
+    def stage(self, rc: RuntimeContext) -> Staged:
+        """Put inputs where the tool will look for them, or say what does."""
 
     @abstractmethod
     def command(self, rc: RuntimeContext) -> list[str]:
@@ -114,6 +123,8 @@ class StepJob(JobBase):
         # As in JobBase, without its search for GPUs: this is not where the step will run.
         os.makedirs(self.outdir, exist_ok=True)
         for place in self.pathmapper:
+            if is_remote(place.resolved):
+                continue  # whether it is there is found out where the step runs
             if place.type == "File" and place.staged and not os.path.isfile(place.resolved):
                 raise WorkflowException(f"input file {place.resolved} is not there, or is not a regular file")
         if "listing" in self.generatefiles:
@@ -124,23 +135,34 @@ class StepJob(JobBase):
             )
         self.base_path_logs = runtimeContext.set_log_dir(self.outdir, runtimeContext.log_dir, self.name)
 
-    def _staged(self, rc: RuntimeContext) -> tuple[Mount, ...]:
+    def _staged(self, rc: RuntimeContext) -> Staged:
         """Stage, unless that was done before: the step may be running, or even be over."""
         known = self.desk.recall(STAGED)
         if known is None:
-            mounts = self.stage(rc)
+            staged = self.stage(rc)
             if self.desk.key:
-                self.desk.note(STAGED, {"mounts": [asdict(mount) for mount in mounts], "made": self._made()})
-            return mounts
+                self.desk.note(STAGED, {**staged.plain(), "made": self._made()})
+            return staged
         for mapper in self._mappers():
             for key, place in list(mapper.items()):
                 if place.target in known["made"]:
                     mapper.update(key, known["made"][place.target], place.target, place.type, place.staged)
-        return self.restage(tuple(Mount(**mount) for mount in known["mounts"]))
+        return self.restage(Staged.from_plain(known))
 
-    def restage(self, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+    def restage(self, staged: Staged) -> Staged:
         """Return what :meth:`stage` returned in an earlier life of the run."""
-        return mounts
+        return staged
+
+    def refuse_in_place(self, place: MapperEnt) -> None:
+        """See that what is at a URL is not to be changed there.
+
+        Raises:
+            UnsupportedRequirement: It is.
+        """
+        if self.inplace_update:
+            raise UnsupportedRequirement(
+                f"{place.resolved} is on a storage and cannot be changed in place; a copy can"
+            )
 
     def _made(self) -> dict[str, str]:
         """Return where files are that were made from their content, by where the tool sees them."""
@@ -174,11 +196,17 @@ class StepJob(JobBase):
             self.problem = f"exit status {code} means {status} to this tool"
             return status, None
         try:
+            self.made = {file.path: file for file in result.outputs}
             return status, self._collect(code, rc)
         except Exception as error:  # whatever it was, the workflow must hear of this job
             log.error("[job %s] %s", self.name, error, exc_info=rc.debug)
             self.problem = "its outputs are not what the tool describes"
             return translate.PERMANENT, None
+
+    def _outputs(self) -> tuple[Output, ...]:
+        if not self.target or self._secret_files:  # which are no more than input, and removed afterwards
+            return ()
+        return (Output(path=self.builder.outdir, destination=self.target, moved=True, checksum="sha1"),)
 
     def _stdin(self) -> str | None:
         if self.stdin is None:
@@ -203,7 +231,11 @@ class StepJob(JobBase):
         rc.log_dir_handler(
             self.outdir, self.base_path_logs, self._stream(self.stdout), self._stream(self.stderr)
         )
-        outputs: Any = bytes2str_in_dicts(self.collect_outputs(self.outdir, code))
+        # Checksums come last: to make those of files at URLs cwltool would fetch them.
+        found = self.collect_outputs(self.outdir, code, compute_checksum=False)  # type: ignore[call-arg]
+        access: Access = self.builder.make_fs_access(self.outdir)  # type: ignore[assignment]  # ours
+        describe(found, access, self.made, checksum=rc.compute_checksum is not False)
+        outputs: Any = bytes2str_in_dicts(found)
         return dict(outputs)
 
     def _note_secret_files(self, rc: RuntimeContext) -> None:

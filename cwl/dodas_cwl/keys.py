@@ -13,10 +13,11 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dodas_cwl.reference import uri_file_path
+from dodas_cwl.remote import is_remote
 
 _LENGTH = 20  # hexadecimal digits
 # What cwltool calls things that have no name of their own; another one in each run.
@@ -28,10 +29,12 @@ class Keys:
 
     Args:
         secret: Makes the names of one run different from those of all others.
+        remote: Returns what changes when a file at a URL does.
     """
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, remote: Callable[[str], Any] = str) -> None:
         self._secret = secret
+        self._remote = remote
         self._seen: Counter[str] = Counter()
         self._directories: dict[str, str] = {}
 
@@ -53,6 +56,8 @@ class Keys:
         return "_:" if isinstance(value, str) and _ANONYMOUS.fullmatch(value) else value
 
     def _state(self, location: str) -> Any:
+        if is_remote(location):
+            return self._remote(location)
         path = uri_file_path(location) if location.startswith("file:") else location
         if not path.startswith("/"):
             return None

@@ -11,20 +11,23 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from dodas.step import Mount
+from dodas.staging import urls
+from dodas.step import Input, Mount
 
 _LONGEST_CHAIN = 40  # as Linux, path_resolution(7)
 
 
-def changes(outdir: str, mounts: Sequence[Mount]) -> dict[str, str | None]:
+def changes(outdir: str, mounts: Sequence[Mount], inputs: Sequence[Input] = ()) -> dict[str, str | None]:
     """Return what links below ``outdir`` must become, so that they mean what they meant in the container.
 
-    Those to outputs become relative, those to inputs lead to the input on the host, all others are removed;
-    also those to a directory they are in, which who lists or copies outputs would follow for ever.
+    Those to outputs become relative, those to inputs lead to the input on the host, or are made of its URL if
+    it was fetched; all others are removed, also those to a directory they are in, which who lists or copies
+    outputs would follow for ever.
 
     Args:
         outdir: Output directory on the host, the source of one of ``mounts``.
         mounts: What a link may lead to.
+        inputs: What was fetched, to which it may also lead.
 
     Returns:
         By path in ``outdir``: where the link will lead; ``None`` for one that goes.
@@ -35,11 +38,31 @@ def changes(outdir: str, mounts: Sequence[Mount]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for link in _links(outer):
         end = view.resolve(inner + link[len(outer) :])
+        url = "" if end is None else _url(end, inputs)
+        if url:
+            found[os.path.relpath(link, outer)] = url
+            continue
         real = None if end is None else view.host(end)
         if real is None or (link + "/").startswith(real + "/"):
             found[os.path.relpath(link, outer)] = None
         elif os.path.realpath(link) != os.path.realpath(real):
             found[os.path.relpath(link, outer)] = _text(real, link, outer)
+    return found
+
+
+def to_inputs(outdir: str, inputs: Sequence[Input]) -> dict[str, str | None]:
+    """Return what links of a step on the host must become that lead to what was fetched: made of its URL.
+
+    Args:
+        outdir: Output directory.
+        inputs: What was fetched, and has gone with the step.
+    """
+    found: dict[str, str | None] = {}
+    for link in _links(outdir) if inputs else ():
+        target = os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link)))
+        url = _url(target, inputs)
+        if url:
+            found[os.path.relpath(link, outdir)] = url
     return found
 
 
@@ -59,6 +82,16 @@ def settle(outdir: str, changed: Mapping[str, str | None]) -> list[str]:
         if text is not None:
             os.symlink(text, link)
     return removed
+
+
+def _url(path: str, inputs: Sequence[Input]) -> str:
+    """Return the URL of what a step sees as ``path``; empty if that was not fetched."""
+    for item in inputs:
+        if path == item.target:
+            return item.source.rstrip("/")
+        if item.source.endswith("/") and path.startswith(item.target + "/"):
+            return str(urls.join(urls.parse(item.source), path[len(item.target) + 1 :]))
+    return ""
 
 
 class _View:

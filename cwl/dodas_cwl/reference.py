@@ -20,8 +20,16 @@ from cwltool.executors import JobExecutor
 from cwltool.job import CommandLineJob, ContainerCommandLineJob, JobBase, relink_initialworkdir
 from cwltool.main import main
 from cwltool.pathmapper import MapperEnt, PathMapper
-from cwltool.process import Process, shortname, stage_files, uniquename, use_custom_schema
-from cwltool.utils import DEFAULT_TMP_PREFIX, bytes2str_in_dicts
+from cwltool.process import (
+    Process,
+    compute_checksums,
+    shortname,
+    stage_files,
+    uniquename,
+    use_custom_schema,
+)
+from cwltool.stdfsaccess import StdFsAccess
+from cwltool.utils import DEFAULT_TMP_PREFIX, bytes2str_in_dicts, visit_class
 from cwltool.workflow import default_make_tool
 from cwltool.workflow_job import WorkflowJob
 from schema_salad.exceptions import ValidationException
@@ -41,12 +49,14 @@ __all__ = [
     "PathMapper",
     "Process",
     "RuntimeContext",
+    "StdFsAccess",
     "UnsupportedRequirement",
     "ValidationException",
     "WorkflowException",
     "WorkflowJob",
     "arg_parser",
     "bytes2str_in_dicts",
+    "compute_checksums",
     "default_make_tool",
     "extensions",
     "log",
@@ -57,6 +67,7 @@ __all__ = [
     "uniquename",
     "uri_file_path",
     "use_custom_schema",
+    "visit_class",
 ]
 
 log = logging.getLogger("cwltool")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Generator
 from functools import partial
 from itertools import count
@@ -16,6 +17,7 @@ from dodas_cwl.reference import (
     CommandLineTool,
     ContainerCommandLineJob,
     LoadingContext,
+    MapperEnt,
     PathMapper,
     Process,
     RuntimeContext,
@@ -23,6 +25,7 @@ from dodas_cwl.reference import (
     shortname,
     uniquename,
 )
+from dodas_cwl.remote import is_remote
 from dodas_cwl.translate import SUCCESS
 
 
@@ -52,7 +55,7 @@ class Tool(CommandLineTool):
         outputs = desk.recall(OUTPUTS)
         if outputs is not None:
             uniquename(label)  # so that the names of the others are what they were
-            yield Recalled(desk.outdir, partial(output_callbacks, outputs, SUCCESS))
+            yield Recalled(desk.outdir, outputs, partial(output_callbacks, outputs, SUCCESS))
             return
         context = runtimeContext.copy()
         context.outdir, context.tmpdir, context.stagedir = desk.outdir, desk.tmpdir, desk.stagedir
@@ -74,10 +77,12 @@ class Recalled:
 
     Attributes:
         outdir: What it made, of which the final outputs may be moved away.
+        outputs: Its output object.
     """
 
-    def __init__(self, outdir: str, give: Callable[[], None]) -> None:
+    def __init__(self, outdir: str, outputs: Any, give: Callable[[], None]) -> None:
         self.outdir = outdir
+        self.outputs = outputs
         self._give = give
 
     def run(self, _rc: RuntimeContext) -> None:
@@ -116,3 +121,20 @@ class StablePaths(PathMapper):
                 stagedir = f"{self.stagedir}/stg{next(numbers)}"
             writable = bool(item.get("writable"))
             self.visit(item, stagedir, basedir, copy=writable, staged=True)
+
+    def visit(self, obj: Any, stagedir: str, basedir: str, copy: bool = False, staged: bool = False) -> None:
+        """Choose a place for one file or directory; what is at a URL is left there."""
+        location = obj["location"]
+        if not is_remote(location):
+            super().visit(obj, stagedir, basedir, copy=copy, staged=staged)
+        elif location not in self._pathmap:
+            target = posixpath.join(obj.get("dirname") or stagedir, obj["basename"])
+            kind = f"Writable{obj['class']}" if copy else obj["class"]
+            self._pathmap[location] = MapperEnt(location, target, kind, staged)
+            # What is in a directory comes with it; other files of a file lie beside it.
+            self.visitlisting(obj.get("listing", []), target, basedir, copy=copy, staged=False)
+            self.visitlisting(obj.get("secondaryFiles", []), stagedir, basedir, copy=copy, staged=staged)
+
+    def mapper(self, src: str) -> MapperEnt:
+        """Return the place of a location, which may have a ``#`` in it."""
+        return self._pathmap[src] if src in self._pathmap else super().mapper(src)

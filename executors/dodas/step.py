@@ -88,12 +88,15 @@ class Input:
     """A file or directory that must be there before the step starts.
 
     Attributes:
-        source: Path or URL.
+        source: Path or URL.  That of a directory ends with a slash; all that is in it is brought.
         target: Absolute path in the container.
+        writable: Whether the step gets a copy of its own; only of what is at a URL.  Otherwise it sees what
+            others see too, and must not change it.
     """
 
     source: str
     target: str
+    writable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +105,19 @@ class Output:
 
     Attributes:
         path: Path or glob in the container.
-        destination: Path or URL.
+        destination: Path or URL.  A URL with a slash at its end is a directory to put it in.  What is there
+            already is replaced.
         optional: Whether the step may leave it out.
+        moved: Whether what was brought to a URL does not stay as well: in the place of each file is then a
+            symbolic link made of its URL.
+        checksum: Algorithm of the checksum that is told of what was brought to a URL.
     """
 
     path: str
     destination: str
     optional: bool = False
+    moved: bool = False
+    checksum: str = "adler32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +135,7 @@ class Step:
         mounts: What the step sees of this machine, applied in order.
         inputs: What must be staged in.
         outputs: What must be staged out.
-        stdin: Host path read as standard input; ``None`` is empty.
+        stdin: Host path or URL read as standard input; ``None`` is empty.
         stdout: Host path written; ``None`` is the step's log.
         stderr: Host path written; ``None`` is the step's log.
         resources: What the step may use.

@@ -97,7 +97,7 @@ def test_waiting_for_events_ends_in_time(make: Make, mark: str) -> None:
         ({"resources": Resources(cores=2.01)}, "2.01 cores"),
         ({"resources": Resources(memory=101 * MIB)}, "101 MiB"),
         ({"resources": Resources(gpus=1)}, "1 GPU"),
-        ({"inputs": (Input(source="https://example.org/a", target="/a"),)}, "https://example.org/a"),
+        ({"inputs": (Input(source="ftp://example.org/a", target="/a"),)}, "ftp://example.org/a"),
         ({"outputs": (Output(path="a", destination="/b"),)}, "brought to /b"),
         ({"mounts": (Mount(source="/usr", target="/opt"),)}, "/usr"),
     ],

@@ -12,16 +12,18 @@ from dodas.backends.results import Circumstances
 from dodas.containers.engines import engine
 from dodas.containers.launch import Launch, Outcome
 from dodas.containers.prepared import PreparedRoot
-from dodas.step import Step
+from dodas.step import Result, Step
 from dodas.values import dataclass
 
 
 class State(Enum):
-    """Where a step is: IMAGE -> WAITING -> RUNNING, each of which may end it."""
+    """Where a step is: IMAGE -> INPUTS -> WAITING -> RUNNING -> OUTPUTS, each of which may end it."""
 
     IMAGE = "its image is being prepared"
+    INPUTS = "its inputs are being fetched"
     WAITING = "there is no room yet"
     RUNNING = "it was handed to the worker"
+    OUTPUTS = "its outputs are being published"
 
 
 @dataclass(slots=True)
@@ -35,11 +37,18 @@ class Job:
     root: PreparedRoot | None = None
     engine: str = "host"
     gpus: tuple[Gpu, ...] = ()
+    shown: Step | None = None  # with what was fetched where it was put
     launch: Launch | None = None
     handed: float = 0.0  # when the worker got it
     began: bool = False
     cancelled: bool = False
     over_memory: int = 0
+    result: Result | None = None  # of its command, while its outputs are being published
+
+    @property
+    def begun(self) -> bool:
+        """Whether its command was started, or is about to be."""
+        return self.state in (State.RUNNING, State.OUTPUTS)
 
     def hand_over(self, launch: Launch) -> None:
         """Note that the worker has it."""

@@ -23,6 +23,7 @@ from dodas.worker import plan
 from dodas.worker.client import Worker
 
 if TYPE_CHECKING:
+    from dodas.backends.depot import Depot
     from dodas.backends.images import Use
     from dodas.containers.prepare import Pull
 
@@ -43,6 +44,7 @@ class LocalBackend:
         scratch: Directory on a local disk; default :func:`dodas.paths.scratch_dir`.
         pull: When to ask a registry for an image: ``missing``, ``never`` or ``always``.
         images: Prepares images in another way than from ``store`` and registries.
+        depot: Brings files from and to URLs; default: as the environment says.
         worker: Makes the worker that starts steps, and another one if it dies.
 
     Raises:
@@ -62,6 +64,7 @@ class LocalBackend:
         scratch: str | None = None,
         pull: Pull = "missing",
         images: Use | None = None,
+        depot: Depot | None = None,
         worker: Callable[[], Worker] | None = None,
     ) -> None:
         own = _gpus(gpus)
@@ -81,6 +84,7 @@ class LocalBackend:
             make_worker=worker or (lambda: Worker(scratch)),
             use=images or PreparedImages(store, pull),
             engine=EngineChoice(engine),
+            depot=depot,
             launch=starts.launch,
             ended=starts.ended,
         )

@@ -7,6 +7,8 @@ import selectors
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dodas.backend import Event, Finished, Preparing, Started
 from dodas.backends import images, results
@@ -18,7 +20,13 @@ from dodas.backends.memory import MemoryWatch
 from dodas.containers.launch import Launch, Outcome
 from dodas.errors import DodasError
 from dodas.step import Failure, Result, Step
+from dodas.worker import remote
 from dodas.worker.client import Began, News, Worker
+
+if TYPE_CHECKING:
+    from dodas.backends.depot import Depot
+    from dodas.backends.transfernews import TransferNews
+    from dodas.backends.transfers import Transfers
 
 _FAILED = "dodas failed; see its log"
 
@@ -32,6 +40,7 @@ class Loop:
         make_worker: Makes a worker.
         use: Prepares an image, slowly, and holds it.
         engine: Names the engine for containers, slowly the first time.
+        depot: Brings files from and to URLs; made when it is needed if there is none.
         launch: Makes the launch of a job about to start, its GPUs and log files included.
         ended: Is told of each job that was launched and is over.
     """
@@ -44,6 +53,7 @@ class Loop:
         make_worker: Callable[[], Worker],
         use: images.Use,
         engine: Callable[[], str],
+        depot: Depot | None,
         launch: Callable[[Job], Launch],
         ended: Callable[[Job], None],
     ) -> None:
@@ -63,6 +73,8 @@ class Loop:
         self._selector.register(self._mailbox, selectors.EVENT_READ)
         self._launcher = Launcher(make_worker, self._selector)
         self._images = images.Images(use, engine, self._post_image)
+        self._depot = depot
+        self._transfers: Transfers | None = None
 
     def submit(self, steps: Sequence[Step]) -> None:
         """Take steps that have been found good.  From any thread, as the next two."""
@@ -110,6 +122,8 @@ class Loop:
                 call()
             try:
                 self._images.close()
+                if self._transfers is not None:
+                    self._transfers.close()
                 self._launcher.close()
             finally:
                 self._selector.close()
@@ -136,9 +150,9 @@ class Loop:
             if self._closing:
                 self._finish(job, Failure.CANCELLED, "dodas is ending")
             elif step.image is None:
-                self._admit(job)
+                self._fetch(job)
             elif step.image in self._ready:
-                self._admit(job, self._ready[step.image])
+                self._fetch(job, self._ready[step.image])
             else:
                 self._expect(job, step.image)
 
@@ -150,10 +164,17 @@ class Loop:
         self._expecting[image][job.step.id] = None
         self._emit(Preparing(step=job.step.id, time=time.time(), what=f"image {image}"))
 
-    def _admit(self, job: Job, image: images.Ready | None = None) -> None:
-        job.state = State.WAITING
+    def _fetch(self, job: Job, image: images.Ready | None = None) -> None:
         if image is not None:
             job.root, job.engine = image.root, image.engine
+        if remote.comes(job.step):
+            job.state = State.INPUTS
+            self._open_transfers().fetch(job.step)
+        else:
+            self._admit(job)
+
+    def _admit(self, job: Job) -> None:
+        job.state = State.WAITING
         self._admission.add(job.step.id, job.age, job.room)
 
     def _post_image(self, news: images.ImageNews) -> None:
@@ -171,14 +192,45 @@ class Loop:
             self._ready[news.name] = news
         for key in waiting:
             if isinstance(news, images.Ready):
-                self._admit(self._jobs[key], news)
+                self._fetch(self._jobs[key], news)
             else:
                 self._finish(self._jobs[key], Failure.CONTAINER, news.problem)
+
+    def _open_transfers(self) -> Transfers:
+        if self._transfers is None:
+            from dodas.backends.depot import Depot  # noqa: PLC0415 - not needed without URLs
+            from dodas.backends.transfers import Transfers  # noqa: PLC0415
+
+            self._transfers = Transfers(self._depot or Depot(), self._post_transfer)
+        return self._transfers
+
+    def _post_transfer(self, news: TransferNews) -> None:
+        self._mailbox.post(lambda: self._hear_transfer(news))
+
+    def _hear_transfer(self, news: TransferNews) -> None:
+        from dodas.backends import transfernews  # noqa: PLC0415 - see above
+
+        job = self._jobs.get(news.step)
+        if job is None:
+            return
+        if isinstance(news, transfernews.Word):
+            self._emit(Preparing(step=news.step, time=time.time(), what=news.what))
+        elif isinstance(news, transfernews.Fetched):
+            job.shown = news.shown
+            self._admit(job)
+        elif job.result is None:
+            self._finish(job, Failure.STAGE_IN, getattr(news, "problem", ""))
+        elif isinstance(news, transfernews.Published):
+            self._end(job, replace(job.result, outputs=(*job.result.outputs, *news.files)))
+        else:
+            self._end(job, replace(job.result, failure=Failure.STAGE_OUT, reason=news.problem))
 
     def _start(self, job: Job) -> None:
         try:
             launch = self._launch(job)
             job.hand_over(launch)
+            if job.shown is not None:
+                self._open_transfers().started(job.step.id)
             self._launcher.start(job.step.id, launch)
         except DodasError as error:
             self._finish(job, Failure.CONTAINER, f"{error}; {error.hint}" if error.hint else str(error))
@@ -207,7 +259,18 @@ class Loop:
         if not job.began and outcome.exit_code is not None:
             self._began(job, None)
         peak = self._memory.remove(job.step.id)
-        self._end(job, results.result(job.step, job.outcome(outcome), job.circumstances(peak)))
+        result = results.result(job.step, job.outcome(outcome), job.circumstances(peak))
+        if result.ok and remote.outputs(job.step):
+            self._publish(job, result)
+        else:
+            self._end(job, result)
+
+    def _publish(self, job: Job, result: Result) -> None:
+        job.state = State.OUTPUTS
+        job.result = result
+        self._admission.release(job.step.id)
+        self._ended(job)
+        self._open_transfers().publish(job.shown or job.step)
 
     def _finish(self, job: Job, failure: Failure, reason: str) -> None:
         self._end(job, results.never_started(job.step, failure, reason))
@@ -217,16 +280,22 @@ class Loop:
         self._admission.withdraw(job.step.id)
         self._admission.release(job.step.id)
         self._ended(job)
+        if self._transfers is not None:
+            self._transfers.forget(job.step.id)
         self._emit(Finished(step=job.step.id, time=time.time(), result=result))
 
     def _cancel(self, steps: Collection[str]) -> None:
         self._withdraw(steps)
         for job in filter(None, map(self._jobs.get, steps)):
+            if job.result is not None:
+                reason = "cancelled while its outputs were being published"
+                self._end(job, replace(job.result, failure=Failure.CANCELLED, reason=reason))
+                continue
             job.cancelled = True
             self._launcher.stop(job.step.id)
 
     def _withdraw(self, steps: Collection[str]) -> list[str]:
-        waiting = [job for job in map(self._jobs.get, steps) if job and job.state is not State.RUNNING]
+        waiting = [job for job in map(self._jobs.get, steps) if job and not job.begun]
         for job in waiting:
             if job.step.image is not None:
                 self._expecting.get(job.step.image, {}).pop(job.step.id, None)

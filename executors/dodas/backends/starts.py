@@ -34,7 +34,7 @@ class Starts:
             OSError: Its log directory cannot be made.
             SpecError: Its image and it have no command.
         """
-        step = job.step
+        step = job.shown or job.step
         self._warn_of_network(job)
         stdout = stderr = None
         if step.stdout is None or step.stderr is None:

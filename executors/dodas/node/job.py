@@ -28,6 +28,7 @@ from dodas.step import Failure, Result, Step
 from dodas.worker.client import Worker
 
 if TYPE_CHECKING:
+    from dodas.backends.depot import Depot
     from dodas.node.supply import Supply
 
 _ALONE = "results.{}.json"
@@ -59,6 +60,7 @@ class Job:
         self._store = store
         self._workers = [worker]
         self._supply: Supply | None = None
+        self._depot = self._make_depot() if order.papers else None
 
     def run(self) -> bool:
         """Run the steps and write the report; return whether each has a result or was given back.
@@ -95,6 +97,7 @@ class Job:
             engine=engine,
             logs=self._order.logs or os.path.join(self._work, "logs"),
             images=self._supply,
+            depot=self._depot,
             worker=lambda: self._workers.pop() if self._workers else Worker(),
         ) as backend:
             for step in steps:
@@ -125,6 +128,19 @@ class Job:
             own=not (self._order.shared and self._order.store),
         )
         return choose(self._order.engine)
+
+    def _make_depot(self) -> Depot:
+        """Return what speaks to storage, with the credentials that came along."""
+        from dodas.backends.depot import Depot  # noqa: PLC0415 - not needed without URLs
+        from dodas.node import papers  # noqa: PLC0415
+
+        shared, there = self._order.shared, self._order.papers
+        here = there if shared else self._blobs
+        chirp = self._slot.chirp if self._order.chirp and not shared else ""
+        return Depot(
+            storage=lambda: papers.storage(here),
+            ready=papers.Renewal(papers.by_chirp(chirp), there, here) if chirp else None,
+        )
 
     def _staged(self, one: StepOrder) -> Step:
         if self._order.shared:
@@ -202,6 +218,8 @@ class Job:
         """Return why a failure says nothing of the step: the node could not; empty if it says something."""
         if result.failure is Failure.CONTAINER and self._supply is not None and self._supply.trouble:
             return self._supply.trouble
+        if result.failure in (Failure.STAGE_IN, Failure.STAGE_OUT) and self._depot and self._depot.trouble:
+            return self._depot.trouble
         if result.failure in (Failure.LOST, Failure.CANCELLED):
             return result.reason
         if result.failure is not None and _is_full(self._slot.sandbox):

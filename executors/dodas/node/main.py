@@ -1,4 +1,4 @@
-"""What a job of a batch system runs on a node: ``run ORDER``.
+"""What a job of a batch system runs on a node: ``run ORDER``; or a :mod:`plugin <dodas.node.plugin>`'s part.
 
 Exit status: 0, every step has a result, whatever its command said; 75 (EX_TEMPFAIL of sysexits(3)), the node
 could not do its part and another one may; 2, the order cannot be read; 143, it was told to stop.
@@ -35,7 +35,15 @@ class _Stopped(BaseException):
 
 
 def main(words: Sequence[str]) -> int:
-    """Carry out one order and return the exit status."""
+    """Carry out one order, or move files for HTCondor, and return the exit status."""
+    if words and words[0].startswith("-"):
+        from dodas.node.plugin import main as move  # noqa: PLC0415 - not needed in a job
+
+        return move(words)
+    return _job(words)
+
+
+def _job(words: Sequence[str]) -> int:
     if len(words) != 2 or words[0] != "run":
         print("usage: run ORDER", file=sys.stderr)
         return _UNREADABLE

@@ -67,7 +67,9 @@ class Order:
         cache_bytes: What images may take in the node's own store; ``None`` is half of what is free there.
         chirp: Whether images may be fetched from the submit side through HTCondor.
         logs: On a shared disk, directory for standard streams of steps that do not redirect them.
-        settings: Variables of the submit side that say where images are pulled from; see :func:`settings`.
+        settings: Variables of the submit side that nodes need too; see :func:`settings`.
+        papers: Directory of the submit side with the user's credentials for storage, which came along among
+            the inputs unless the disk is shared; empty if no step has to do with storage.
         cores: What was asked for: the slot says what was given.
         memory: Likewise, bytes.
         gpus: Likewise.
@@ -87,6 +89,7 @@ class Order:
     chirp: bool = True
     logs: str = ""
     settings: tuple[tuple[str, str], ...] = ()
+    papers: str = ""
     cores: float = 1.0
     memory: int | None = None
     gpus: int = 0
@@ -126,13 +129,26 @@ class Order:
 _SETTINGS = ("DODAS_REGISTRY_MIRRORS", "DODAS_INSECURE_REGISTRIES", "UDOCKER_REGISTRY")
 _SCALARS = (
     *("run", "job", "shared", "engine", "pull", "store", "cache_bytes", "chirp", "logs"),
-    *("cores", "memory", "gpus", "patience"),
+    *("cores", "memory", "gpus", "patience", "papers"),
 )
 
 
-def settings(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return those variables of the submit side that nodes need to pull images from the same places."""
-    return tuple((name, environ[name]) for name in _SETTINGS if environ.get(name))
+def settings(environ: Mapping[str, str], *, storage: bool = False) -> tuple[tuple[str, str], ...]:
+    """Return those variables of the submit side that nodes need.
+
+    Args:
+        environ: All variables.
+        storage: Whether those for storage are needed, beside those for images.
+
+    Raises:
+        SpecError: One of them has an impossible value.
+    """
+    found = {name: environ[name] for name in _SETTINGS if environ.get(name)}
+    if storage:
+        from dodas.staging.settings import Settings  # noqa: PLC0415 - not needed without URLs
+
+        found.update(Settings.from_environment(environ).to_environment())
+    return tuple(found.items())
 
 
 def _plain_step(one: StepOrder) -> dict[str, Any]:

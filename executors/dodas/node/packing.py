@@ -6,9 +6,11 @@ import posixpath
 
 from dodas.errors import SpecError
 from dodas.node.order import Brought, StepOrder
-from dodas.node.places import is_below
 from dodas.node.tree import Take, gather
 from dodas.step import Step
+from dodas.worker import plan
+from dodas.worker.remote import is_remote
+from dodas.worker.views import is_below
 
 
 def check(step: Step) -> None:
@@ -17,14 +19,15 @@ def check(step: Step) -> None:
     Raises:
         SpecError: It cannot.
     """
+    plan.check_urls(step)
     for what, path in (
         *(("brought in", item.source) for item in step.inputs),
         *(("brought out to", item.destination) for item in step.outputs),
     ):
-        if not path.startswith("/"):
+        if not path.startswith("/") and not is_remote(path):
             raise SpecError(
-                f"step {step.name!r} wants {path} {what}, and only files of this machine can be",
-                hint="give its absolute path",
+                f"step {step.name!r} wants {path} {what}, which is neither a file of this machine nor a URL",
+                hint="give its absolute path, or a URL",
             )
     for mount in step.mounts:
         if mount.whole and posixpath.normpath(mount.source) == "/":
@@ -52,8 +55,8 @@ def pack(step: Step, take: Take) -> StepOrder:
     """
     contained = step.image is not None
     wanted = [(mount.source, contained) for mount in step.mounts if mount.whole]
-    wanted += [(item.source, False) for item in step.inputs]
-    wanted += [(step.stdin, False)] if step.stdin is not None else []
+    wanted += [(item.source, False) for item in step.inputs if not is_remote(item.source)]
+    wanted += [(step.stdin, False)] if step.stdin is not None and not is_remote(step.stdin) else []
     found: list[Brought] = []
     for path, kept in wanted:
         source = posixpath.normpath(path)

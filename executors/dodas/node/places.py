@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 
 from dodas.step import Mount, Step
+from dodas.worker.views import is_below, seen
 
 
 class Places:
@@ -51,21 +52,6 @@ class Places:
             exactly = rf"(?<![\w./-]){re.escape(top)}(?![\w.-])"
             text = re.sub(exactly, place.replace("\\", r"\\"), text)
         return text
-
-
-def is_below(path: str, top: str) -> bool:
-    """Return whether a normalised path is ``top`` or below it."""
-    return path == top or path.startswith(top.rstrip("/") + "/")
-
-
-def seen(step: Step, inside: str) -> str | None:
-    """Return which path of the submit side a step sees as ``inside``; ``None`` for one of its image."""
-    inside = posixpath.normpath(inside)
-    for mount in reversed(step.mounts):  # the last one that covers a path is the one that shows
-        target = posixpath.normpath(mount.target)
-        if is_below(inside, target):
-            return posixpath.normpath(mount.source + inside[len(target.rstrip("/")) :])
-    return inside if step.image is None else None
 
 
 def is_nodes_own(mount: Mount, step: Step, brought: Iterable[str]) -> bool:

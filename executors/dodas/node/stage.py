@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from dodas.backends.made import Made, made, split
 from dodas.node.laying import How, lay_out
 from dodas.node.order import StepOrder
 from dodas.node.outgoing import Outgoing
-from dodas.node.places import Places, is_below, is_nodes_own, seen
+from dodas.node.places import Places, is_nodes_own
 from dodas.node.results import Kind, Returned
 from dodas.node.tree import LINK, Entry, gather
 from dodas.step import Input, Mount, Output, Step
+from dodas.worker import remote
+from dodas.worker.remote import is_remote
+from dodas.worker.views import is_below, seen
 
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - what is in a container's is nobody's result
-_MAGIC = re.compile(r"[*?[]")
 
 
 class Stage:
@@ -40,7 +42,7 @@ class Stage:
         mounted = [
             mount.source for mount in order.step.mounts if not is_nodes_own(mount, order.step, brought)
         ]
-        inside = [order.step.cwd] if order.step.image is None and order.step.cwd else []
+        inside = list(_own_paths(order.step)) if order.step.image is None else []
         self._places = Places([*brought, *mounted, *inside], base)
         self._streams = _streams(order.step)
 
@@ -69,12 +71,15 @@ class Stage:
         missing = ""
         returned: list[Returned] = []
         for output in self.step.outputs:
+            if is_remote(output.destination):
+                continue  # it is there already
             found = list(_made(output, self.step, self._places))
             if not found and not output.optional:
                 missing = missing or output.path
-            for path, destination in found:
-                if self._belongs_to_mount(destination) != path:
-                    returned.append(self._returned(Kind.OUTPUT, destination, path, out, keep=True))
+            for one in found:
+                destination = os.path.join(one.destination, one.below) if one.below else one.destination
+                if self._belongs_to_mount(destination) != one.path:
+                    returned.append(self._returned(Kind.OUTPUT, destination, one.path, out, keep=True))
         # What was moved with its mount can no longer be copied.
         mounts = [
             self._returned(Kind.MOUNT, mount.source, self._places.here(mount.source), out)
@@ -101,7 +106,7 @@ class Stage:
             if not os.path.exists(here(mount.source)):
                 yield here(mount.source)
         for output in self.step.outputs:
-            path = seen(self.step, _split(output.path)[0])
+            path = seen(self.step, split(output.path)[0])
             if path is not None and here(path) != path:
                 yield here(path)
         cwd = seen(self.step, self.step.cwd) if self.step.cwd else None
@@ -116,9 +121,9 @@ class Stage:
         moved = replace(
             step,
             mounts=tuple(replace(mount, source=here(mount.source)) for mount in step.mounts),
-            inputs=tuple(Input(source=here(item.source), target=item.target) for item in step.inputs),
-            outputs=(),
-            stdin=None if step.stdin is None else here(step.stdin),
+            inputs=tuple(map(self._input, step.inputs)),
+            outputs=remote.outputs(step),
+            stdin=step.stdin if step.stdin is None or is_remote(step.stdin) else here(step.stdin),
             stdout=files[Kind.STDOUT],
             stderr=files.get(Kind.STDERR, files[Kind.STDOUT]),
         )
@@ -126,15 +131,22 @@ class Stage:
 
     def _on_host(self, step: Step) -> Step:
         """Return a step without container: there a path is what it is, so its words change."""
-        new = self._places.rewritten
+        new, here = self._places.rewritten, self._places.here
         return replace(
             step,
             argv=tuple(map(new, step.argv)),
             env=tuple((name, new(value)) for name, value in step.env),
-            cwd=self._places.here(step.cwd) if step.cwd else self._base,
+            cwd=here(step.cwd) if step.cwd else self._base,
             mounts=tuple(Mount(source=one.source, target=one.source) for one in step.mounts),
-            inputs=tuple(Input(source=one.source, target=one.source) for one in step.inputs),
+            inputs=tuple(
+                replace(one, target=here(one.target) if is_remote(one.source) else one.source)
+                for one in step.inputs
+            ),
+            outputs=tuple(replace(one, path=here(one.path)) for one in step.outputs),
         )
+
+    def _input(self, item: Input) -> Input:
+        return item if is_remote(item.source) else replace(item, source=self._places.here(item.source))
 
     def _stream_files(self) -> Iterator[tuple[Kind, str, str]]:
         """Yield kind, destination and path on this node of the standard streams; one if they share a file."""
@@ -179,49 +191,35 @@ class Stage:
         return entry
 
 
-def _made(output: Output, step: Step, places: Places) -> Iterator[tuple[str, str]]:
-    """Yield path on this node and destination of what the step made for one of its outputs."""
-    whole = seen(step, output.path)
-    if whole is not None and os.path.lexists(places.here(whole)):
-        yield places.here(whole), output.destination
-        return
-    folder, pattern = _split(output.path)
-    seen_folder = seen(step, folder)
-    if not pattern or seen_folder is None:
-        return
-    from glob import escape, glob  # noqa: PLC0415 - seldom needed
+def _made(output: Output, step: Step, places: Places) -> Iterator[Made]:
+    """Yield what the step made for one of its outputs."""
 
-    place = places.here(seen_folder)
-    matches = sorted(glob(os.path.join(escape(place), pattern)))
-    ending = f"/{pattern}"
-    for match in matches:
-        below = match[len(place) + 1 :]
-        if output.destination.endswith(ending):
-            yield match, f"{output.destination[: -len(ending)]}/{below}"
-        else:
-            many = len(matches) > 1
-            yield match, os.path.join(output.destination, below) if many else output.destination
+    def place(inside: str) -> str | None:
+        path = seen(step, inside)
+        return None if path is None else places.here(path)
+
+    return made(output, place)
 
 
 def missing(step: Step) -> str:
     """Return which output of a step is not there, on a disk that is shared; empty if all are."""
     nowhere = Places((), "")
     for output in step.outputs:
-        if not output.optional and not any(_made(output, step, nowhere)):
+        here = not output.optional and not is_remote(output.destination)
+        if here and not any(_made(output, step, nowhere)):
             return output.path
     return ""
+
+
+def _own_paths(step: Step) -> Iterator[str]:
+    """Yield the paths, beside those of mounts, that a step without a container has words for."""
+    if step.cwd:
+        yield step.cwd
+    yield from (item.target for item in remote.inputs(step))
+    yield from (split(item.path)[0] for item in remote.outputs(step))
 
 
 def _streams(step: Step) -> tuple[tuple[Kind, str], ...]:
     """Return the files that the standard streams go to, and where each belongs."""
     out, err = (Kind.STDOUT, step.stdout or ""), (Kind.STDERR, step.stderr or "")
     return (out,) if step.stderr and step.stderr == step.stdout else (out, err)
-
-
-def _split(path: str) -> tuple[str, str]:
-    """Return the directory and the pattern below it; no pattern if there is nothing special in ``path``."""
-    parts = path.split("/")
-    for number, part in enumerate(parts):
-        if _MAGIC.search(part):
-            return "/".join(parts[:number]) or "/", "/".join(parts[number:])
-    return posixpath.dirname(path), ""

@@ -12,6 +12,7 @@ from dodas.containers.launch import Launch
 from dodas.containers.prepared import ImageConfig, PreparedRoot
 from dodas.errors import SpecError
 from dodas.step import Mount, Step
+from dodas.worker import remote, views
 
 HOST = "host"
 # What docker and podman give to an image that says nothing (moby, oci/defaults.go).
@@ -25,13 +26,16 @@ def check(step: Step) -> None:
     Raises:
         SpecError: It asks for something that a launch on one machine cannot express.
     """
+    check_urls(step)
     for source in (item.source for item in step.inputs):
-        if not source.startswith("/"):
+        if not source.startswith("/") and not remote.is_remote(source):
             raise SpecError(
-                f"step {step.name!r} wants {source} brought in, and only files of this machine can be",
-                hint="fetch it in a step of its own, and give its absolute path",
+                f"step {step.name!r} wants {source} brought in, which is neither a file nor a URL",
+                hint="give its absolute path, or a URL that begins with davs://, dav://, https:// or http://",
             )
     for output in step.outputs:
+        if remote.is_remote(output.destination):
+            continue
         if not _is_visible(step, output.path, output.destination):
             raise SpecError(
                 f"step {step.name!r} wants {output.path} brought to {output.destination}, and no mount does",
@@ -39,6 +43,30 @@ def check(step: Step) -> None:
             )
     if step.image is None:
         _check_host(step)
+
+
+def check_urls(step: Step) -> None:
+    """See that what ``step`` says of URLs can be done, wherever it runs.
+
+    Raises:
+        SpecError: It cannot.
+    """
+    url = remote.stdin(step)
+    for place in (*(item.source for item in remote.inputs(step)), *((url,) if url else ())):
+        remote.check(place)
+    for item in step.inputs:
+        if item.writable and not remote.is_remote(item.source):
+            raise SpecError(
+                f"step {step.name!r} wants a copy of {item.source}, and only what is at a URL is copied",
+                hint="mount the file, or a copy of it, writable",
+            )
+    for output in remote.outputs(step):
+        remote.check(output.destination)
+        if views.seen(step, output.path) is None:
+            raise SpecError(
+                f"step {step.name!r} makes {output.path} in its container, where nothing stays",
+                hint="mount a writable directory and let the step write there",
+            )
 
 
 def plan(
@@ -149,7 +177,7 @@ def _is_visible(step: Step, inside: str, outside: str) -> bool:
 def _check_host(step: Step) -> None:
     """On the host nothing is mounted: a path is what it is."""
     places = [(mount.source, mount.target) for mount in step.mounts]
-    places += [(item.source, item.target) for item in step.inputs]
+    places += [(item.source, item.target) for item in step.inputs if not remote.is_remote(item.source)]
     for source, target in places:
         if posixpath.normpath(source) != posixpath.normpath(target):
             raise SpecError(

@@ -32,6 +32,7 @@ _OURS = frozenset(
             "transfer_output_files",
             "transfer_output_remaps",
             "submit_event_user_notes",
+            "encrypt_input_files",
         ),
         *("request_cpus", "request_memory", "on_exit_remove", "noop_job", "max_retries"),
     }
@@ -163,6 +164,8 @@ _TRANSFERRED = {
     "should_transfer_files": "YES",
     "when_to_transfer_output": "ON_EXIT",
     "transfer_input_files": "order.json,in,out",
+    # By path and by name: which of them is looked at for what is in a directory differs between versions.
+    "encrypt_input_files": "order.json,in/token,in/proxy,token,proxy",
     "transfer_output_files": "out",
 }
 

@@ -197,6 +197,8 @@ def _end(loop: Loop, thread: threading.Thread, run: Run, state: State, owner: in
     loop.close(keep=False)
     thread.join()
     run.journal.close()
+    if loop.finished:
+        run.orders.papers.remove()
     if loop.finished and not run.failed:
         state.remove()
         register.remove(state.run)

@@ -120,6 +120,7 @@ class Loop:
         self._follower.act()
         if self._sender.due is not None and now >= self._sender.due:
             self._sender.transact()
+        self._run.orders.papers.renew()
         self._run.write()
 
     def _wait(self) -> float:

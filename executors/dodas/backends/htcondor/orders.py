@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dodas.backends.htcondor.papers import Papers
 from dodas.containers.removal import remove_tree
 from dodas.containers.store import Store
 from dodas.errors import DodasError, SpecError
@@ -25,6 +26,7 @@ from dodas.node import order, packing, results
 from dodas.node.images import ImageSource, describe
 from dodas.node.order import Order, StepOrder
 from dodas.step import Result, Step
+from dodas.worker import remote
 
 if TYPE_CHECKING:
     from dodas.containers.prepare import Pull
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 class Orders:
     """The directories of all jobs of a run.
+
+    Attributes:
+        papers: The user's credentials for those that have to do with storage.
 
     Args:
         folder: Where they are.
@@ -53,6 +58,7 @@ class Orders:
         self._engine = engine
         self._pull = pull
         self._store = Store(store)
+        self.papers = Papers(os.path.join(os.path.dirname(folder), "papers"))
         self._images: dict[str, ImageSource | None] = {}
         os.makedirs(folder, mode=0o700, exist_ok=True)
 
@@ -164,6 +170,9 @@ class Orders:
         asked = [step.resources for step in steps]
         known = [one.memory for one in asked if one.memory is not None]
         inputs = _Inputs(self.path(number, order.INPUTS))
+        storage = any(map(remote.is_involved, steps))
+        if storage:
+            self._papers(number)
         images = {step.image: self._image(step.image) for step in steps if step.image is not None}
         if along:
             images = {name: source and inputs.with_layers(source) for name, source in images.items()}
@@ -179,11 +188,19 @@ class Orders:
             pull=self._pull,
             store=self._store.layout.root if self._shared else None,
             logs=self._logs if self._shared else "",
-            settings=order.settings(os.environ),
+            settings=order.settings(os.environ, storage=storage),
+            papers=self.papers.folder if storage else "",
             cores=max(one.cores for one in asked),
             memory=max(known) if known else None,
             gpus=max(one.gpus for one in asked),
         )
+
+    def _papers(self, number: int) -> None:
+        """Have the user's credentials for storage where the job finds them."""
+        if self._shared:
+            self.papers.open()
+        else:
+            self.papers.link(self.path(number, order.INPUTS))
 
     def _image(self, name: str) -> ImageSource | None:
         if self._shared:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from dodas.containers.removal import remove_tree
 from dodas.errors import TransferError
 from dodas.step import OutputFile, Result, Step
+from dodas.worker.remote import is_remote
 
 
 def moves(old: Step, new: Step) -> dict[str, str]:
@@ -23,7 +24,11 @@ def moves(old: Step, new: Step) -> dict[str, str]:
     pairs = list(_homes(old, new))
     pairs += [(was.destination, now.destination) for was, now in zip(old.outputs, new.outputs, strict=False)]
     pairs += [(was, now) for was, now in ((old.stdout, new.stdout), (old.stderr, new.stderr)) if was and now]
-    return {posixpath.normpath(was): posixpath.normpath(now) for was, now in pairs if was != now}
+    return {
+        posixpath.normpath(was): posixpath.normpath(now)
+        for was, now in pairs
+        if was != now and not is_remote(was) and not is_remote(now)
+    }
 
 
 def _homes(old: Step, new: Step) -> Iterator[tuple[str, str]]:
@@ -84,5 +89,7 @@ def are_there(step: Step, files: tuple[OutputFile, ...]) -> bool:
     if not all(os.path.exists(home) for home in homes):
         return False
     with suppress(OSError):
-        return all(os.stat(file.path).st_size == file.size for file in files)
+        # What is at URLs is looked for by whoever wants it next.
+        here = [file for file in files if not is_remote(file.path)]
+        return all(os.stat(file.path).st_size == file.size for file in here)
     return False
