@@ -16,7 +16,7 @@ from typing import Any
 
 from dodas.errors import SpecError
 from dodas.step import Result, Step
-from snakemake_executor_plugin_dodas import identity, modes, releases, reports
+from snakemake_executor_plugin_dodas import identity, modes, releases, reports, stored
 from snakemake_executor_plugin_dodas.backends import Past
 from snakemake_executor_plugin_dodas.capture import NotCapturableError
 from snakemake_executor_plugin_dodas.command import Command
@@ -24,6 +24,7 @@ from snakemake_executor_plugin_dodas.direct import Director
 from snakemake_executor_plugin_dodas.images import image_name
 from snakemake_executor_plugin_dodas.part import Part
 from snakemake_executor_plugin_dodas.steps import Site, Worker
+from snakemake_executor_plugin_dodas.stored import Stored
 
 Course = Generator[list[Part], Sequence[Result], None]
 
@@ -37,57 +38,68 @@ class Planner:
         director: Gets commands out of jobs.
         worker: Makes the command of a second Snakemake.
         past: What the backend knows of an earlier run; ``None`` if its steps end with the run.
+        left: Whether Snakemake leaves files on storage to jobs, and steps can see to them.
     """
 
     def __init__(
-        self, workflow: Any, site: Site, director: Director, worker: Worker, past: Past | None = None
+        self,
+        workflow: Any,
+        site: Site,
+        director: Director,
+        worker: Worker,
+        past: Past | None = None,
+        *,
+        left: bool = False,
     ) -> None:
         self._workflow = workflow
         self._site = site
         self._director = director
         self._worker = worker
         self._past = past
+        self._left = left
         self._unfinished: dict[Any, str] = {}
         self._serial = itertools.count(1)
 
     def course(self, job: Any, *, shared_files: bool) -> Course:
         """Return the course of ``job``, which does its work when it is asked for the first steps."""
         shared_disk = self._site.shared
-        match modes.mode(job, shared_files=shared_files, shared_disk=shared_disk):
+        match modes.mode(job, shared_files=shared_files, shared_disk=shared_disk, left=self._left):
             case modes.Mode.DIRECT:
-                return self._single(job)
+                return self._single(job, left=not shared_files)
             case modes.Mode.LAYERS:
-                return self._layers(job)
+                return self._layers(job, shared_files=shared_files)
             case _:
                 return self._second_snakemake(job, modes.reason_for_worker(job, shared_files=shared_files))
 
-    def _single(self, job: Any) -> Course:
+    def _single(self, job: Any, *, left: bool) -> Course:
         image = self._image(job)
         self._settle_tmpdir(job, image)
-        part = self._under_way(job, image)
+        files = stored.files(job, self._site.workdir) if left else stored.NOTHING
+        part = self._under_way(job, image, files)
         cache = releases.cache_of(job)
         if part is None:
             self._run(job.prepare())
             if cache is not None and self._fetched(cache, job):
                 return
-        usages = []
+        results: list[Result] = []
         repeats = job.benchmark_repeats or 1
         for iteration in range(repeats):
             try:
-                part = part or self._part(job, image, iteration if job.benchmark else None)
+                part = part or self._part(job, image, iteration if job.benchmark else None, files)
             except NotCapturableError as error:
                 yield from self._second_snakemake(job, str(error))
                 return
-            [result] = yield [part]
+            results += yield [part]
             part = None
-            usages.append(result.usage)
         if job.benchmark:
             extended = bool(getattr(self._workflow.output_settings, "benchmark_extended", False))
-            reports.write_benchmark(job, usages, extended=extended)
+            reports.write_benchmark(job, [result.usage for result in results], extended=extended)
+        if left:
+            stored.settle(job, results, self._run)
         if cache is not None:
             self._run(cache.store(job))
 
-    def _under_way(self, job: Any, image: str | None) -> Part | None:
+    def _under_way(self, job: Any, image: str | None, files: Stored) -> Part | None:
         """Return the part that an interrupted run started and that goes on, or went on, without it.
 
         Nothing is prepared for it again: that would remove what it has made.
@@ -99,27 +111,26 @@ class Planner:
             return None
         if not job.is_shadow and not (job.benchmark_repeats or 0) > 1:
             with suppress(NotCapturableError):
-                part = self._part(job, image, 0 if job.benchmark else None)
+                part = self._part(job, image, 0 if job.benchmark else None, files)
                 part = replace(part, step=replace(part.step, identity=word))
                 if identity.is_of(word, part.digest) and self._past.known([part.step]):
                     for output in part.step.outputs:
+                        if output.destination in files.destinations.values():
+                            continue
                         os.makedirs(os.path.dirname(output.destination), exist_ok=True)
                     return part
                 part.tidy()
         self._past.forget([Step(id=word, name=job.name, argv=("-",), identity=word)])
         return None
 
-    def _layers(self, group: Any) -> Course:
+    def _layers(self, group: Any, *, shared_files: bool) -> Course:
         if self._past is not None:
             # As soon as the first layer runs, Snakemake takes note of all jobs anew.
             self._unfinished.update((job, releases.unfinished(job)) for job in group.jobs)
         for layer in group.toposorted:
-            yield from _together([self._member(job) for job in layer])
-            for job in layer:
+            yield from _together([self.course(job, shared_files=shared_files) for job in layer])
+            for job in layer if shared_files else ():
                 self._workflow.dag.handle_touch(job)
-
-    def _member(self, job: Any) -> Course:
-        return self.course(job, shared_files=True)
 
     def _second_snakemake(self, job: Any, why: str) -> Course:
         if not self._site.shared:
@@ -130,7 +141,7 @@ class Planner:
             )
         yield [Part(self._site.worker_step(job, self._name(job), self._worker))]
 
-    def _part(self, job: Any, image: str | None, iteration: int | None) -> Part:
+    def _part(self, job: Any, image: str | None, iteration: int | None, files: Stored) -> Part:
         if not self._site.shared and self._director.has_conda(job):
             raise SpecError(
                 f"{_called(job)} has a conda environment, and nodes do not share the disk of this machine",
@@ -138,22 +149,24 @@ class Planner:
             )
         command = self._director.command(job, image=image, iteration=iteration)
         name = self._name(job)
-        part = Part(self._step(job, name, command, image), job, command)
+        part = Part(self._step(job, name, command, image, files), job, command)
         if self._past is None:
             return part.opened()
         own = self._site.own_env(command)
-        digest = identity.digest(job, part.step, command, env=own, iteration=iteration)
+        digest = identity.digest(
+            job, part.step, command, env=own, iteration=iteration, versions=files.versions
+        )
         step = part.step
         if command.files or command.folders:
             command = command.named(digest)
-            step = self._step(job, name, command, image)
+            step = self._step(job, name, command, image, files)
         step = replace(step, identity=identity.identity(digest))
         return Part(step, job, command, digest).opened()
 
-    def _step(self, job: Any, name: str, command: Command, image: str | None) -> Step:
+    def _step(self, job: Any, name: str, command: Command, image: str | None, files: Stored) -> Step:
         if image is None:
-            return self._site.host_step(job, name, command)
-        return self._site.container_step(job, name, command, image)
+            return self._site.host_step(job, name, command, files)
+        return self._site.container_step(job, name, command, image, files)
 
     def _image(self, job: Any) -> str | None:
         url = job.container_img_url or self._site.image

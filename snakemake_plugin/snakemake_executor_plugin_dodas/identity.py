@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,15 @@ _PREAMBLE_END = "snakemake preamble end"
 _ADDRESS = re.compile(r"\bat 0x[0-9a-f]+")
 
 
-def digest(job: Any, step: Step, command: Command, *, env: Mapping[str, str], iteration: int | None) -> str:
+def digest(
+    job: Any,
+    step: Step,
+    command: Command,
+    *,
+    env: Mapping[str, str],
+    iteration: int | None,
+    versions: Sequence[object] = (),
+) -> str:
     """Return a digest of everything that decides what a step makes.
 
     Args:
@@ -34,6 +42,7 @@ def digest(job: Any, step: Step, command: Command, *, env: Mapping[str, str], it
         command: Its command, with the names that Snakemake chose.
         env: Those variables of the step that are not the host's own.
         iteration: Which repetition of a benchmark it is.
+        versions: Of its inputs on storage.
     """
     random = (runtime_cache(job),)
     plain = replace(step, id="-", argv=step.argv[:-1], env=(), inputs=(), stdout=None, stderr=None)
@@ -46,6 +55,7 @@ def digest(job: Any, step: Step, command: Command, *, env: Mapping[str, str], it
         iteration,
         [_state(item.source) for item in step.inputs if item.source not in own],
         [_content(path, random) for path in _files(command)],
+        *([list(versions)] if versions else []),
     ]
     if command.files:  # what its script sees, while a shell command was formatted with it
         facts += [_settled(job.params), _settled(job.rule.run_func.__globals__.get("config"))]

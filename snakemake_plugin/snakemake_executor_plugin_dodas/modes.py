@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from snakemake_executor_plugin_dodas.kinds import has_command, is_simultaneous
 from snakemake_executor_plugin_dodas.releases import needs_cache_of_worker
+from snakemake_executor_plugin_dodas.stored import obstacle
 
 
 class Mode(Enum):
@@ -22,26 +24,30 @@ class Mode(Enum):
     WORKER = "worker"
 
 
-def mode(job: Any, *, shared_files: bool, shared_disk: bool = True) -> Mode:
+def mode(job: Any, *, shared_files: bool, shared_disk: bool = True, left: bool = False) -> Mode:
     """Return how ``job`` is run.
 
     Args:
         job: A single job or a group.
         shared_files: Whether Snakemake may work as if all jobs saw its files, where it sees them.
         shared_disk: Whether steps really see them.  Otherwise dodas brings them what they declare.
+        left: Whether Snakemake leaves files on storage to jobs, and steps can see to them.
     """
     if not shared_files:
-        return Mode.WORKER
+        return _stored_mode(job) if left else Mode.WORKER
     if job.is_group():
         return _group_mode(job, shared_disk)
     misled = shared_disk and _leaves_shadow(job)
-    return Mode.DIRECT if _has_command(job) and not misled else Mode.WORKER
+    return Mode.DIRECT if has_command(job) and not misled else Mode.WORKER
 
 
 def reason_for_worker(job: Any, *, shared_files: bool) -> str:
     """Return what of ``job`` needs a second Snakemake, for people."""
     if not shared_files:
-        return "--shared-fs-usage says that Snakemake itself has to bring the files"
+        why = next(filter(None, map(obstacle, job.jobs if job.is_group() else [job])), "")
+        return "--shared-fs-usage says that Snakemake itself has to bring the files" + (
+            why and f", and {why}"
+        )
     if job.is_group():
         return "its jobs are tied by pipes or services"
     if needs_cache_of_worker(job):
@@ -49,19 +55,16 @@ def reason_for_worker(job: Any, *, shared_files: bool) -> str:
     return "it has a run block" if job.is_run else "it is no shell, script, wrapper or notebook rule"
 
 
-def is_simultaneous(job: Any) -> bool:
-    """Return whether it is a group whose jobs need each other running, and somebody who ends a service."""
-    return job.is_group() and any(single.pipe_or_service_output for single in job.jobs)
+def _stored_mode(job: Any) -> Mode:
+    if job.is_group():
+        alone = is_simultaneous(job) or any(map(obstacle, job.jobs))
+        return Mode.WORKER if alone else Mode.LAYERS
+    return Mode.WORKER if obstacle(job) else Mode.DIRECT
 
 
 def _group_mode(group: Any, shared_disk: bool) -> Mode:
     layered = not shared_disk or any(job.container_img_url for job in group.jobs)
     return Mode.LAYERS if layered and not is_simultaneous(group) else Mode.WORKER
-
-
-def _has_command(job: Any) -> bool:
-    one = job.is_shell or job.is_script or job.is_wrapper or job.is_notebook
-    return bool(one) and not needs_cache_of_worker(job)
 
 
 def _leaves_shadow(job: Any) -> bool:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from snakemake_interface_executor_plugins.settings import DeploymentMethod
+from snakemake_interface_executor_plugins.settings import DeploymentMethod, SharedFSUsage
 
 from snakemake_executor_plugin_dodas import capture, releases
 from snakemake_executor_plugin_dodas.backends import connect
@@ -89,7 +89,11 @@ def open_run(executor: Any, *, worker: Worker) -> Run:
         conda=DeploymentMethod.CONDA in methods,
         env_modules=DeploymentMethod.ENV_MODULES in methods,
     )
-    planner = Planner(workflow, site, director, worker, place.past)
+    usage = set(workflow.storage_settings.shared_fs_usage)
+    seen = usage & {SharedFSUsage.INPUT_OUTPUT, SharedFSUsage.STORAGE_LOCAL_COPIES}
+    # On a disk that is shared, local copies of several jobs would have the same paths.
+    left = not seen and not place.shared
+    planner = Planner(workflow, site, director, worker, place.past, left=left)
     return Run(planner, Flights(place.backend, executor, here=place.here), logs)
 
 

@@ -15,32 +15,34 @@ from typing import Any
 from dodas.step import Input, Mount, Output
 from snakemake_executor_plugin_dodas.command import Command
 from snakemake_executor_plugin_dodas.releases import script_path
+from snakemake_executor_plugin_dodas.stored import NOTHING, Stored, is_left
 
 # A script may import or source what lies beside it.  Larger files there are hardly code.
 _CODE = frozenset({".py", ".r", ".jl", ".sh", ".pl", ".lua", ".hy", ".xsh", ".rs"})
 _LARGEST_CODE = 1 << 20
 
 
-def inputs(job: Any, command: Command, workdir: str) -> tuple[Input, ...]:
+def inputs(job: Any, command: Command, workdir: str, stored: Stored = NOTHING) -> tuple[Input, ...]:
     """Return the files and directories that the command of ``job`` reads, under their own paths.
 
     Args:
         job: A single job.
         command: Its command.
         workdir: Where relative paths start.
+        stored: Those that the step has to bring from storage.
     """
     paths = [
-        *job.input._plainstrings(),
+        *(str(path) for path in job.input if not is_left(path)),
         *_updated(job),
         *command.files,
         *command.folders,
         *_code(job, command),
     ]
     absolute = dict.fromkeys(os.path.normpath(os.path.join(workdir, path)) for path in paths)
-    return tuple(Input(source=path, target=path) for path in absolute)
+    return tuple(Input(source=stored.sources.get(path, path), target=path) for path in absolute)
 
 
-def outputs(job: Any, workdir: str, *, shadowed: bool = True) -> tuple[Output, ...]:
+def outputs(job: Any, workdir: str, *, shadowed: bool = True, stored: Stored = NOTHING) -> tuple[Output, ...]:
     """Return what the command of ``job`` makes.
 
     Logs may be missing, and so may what ``touch()`` makes afterwards.
@@ -50,18 +52,20 @@ def outputs(job: Any, workdir: str, *, shadowed: bool = True) -> tuple[Output, .
         workdir: Where relative paths start.
         shadowed: Whether the command works in the directory that ``shadow:`` made, if it made one.
             Otherwise its files only go there.
+        stored: Those that the step has to publish on storage.
     """
     home = os.path.abspath(job.shadow_dir) if job.shadow_dir else workdir
     place = home if shadowed else workdir
     wanted = dict.fromkeys(job.log._plainstrings(), True)
     wanted |= {str(path): _is_flagged(path, "touch") for path in job.output}
+    ends = {path: os.path.normpath(os.path.join(home, path)) for path in wanted}
     return tuple(
         Output(
             path=os.path.normpath(os.path.join(place, path)),
-            destination=os.path.normpath(os.path.join(home, path)),
-            optional=optional,
+            destination=stored.destinations.get(end, end),
+            optional=wanted[path],
         )
-        for path, optional in wanted.items()
+        for path, end in ends.items()
     )
 
 

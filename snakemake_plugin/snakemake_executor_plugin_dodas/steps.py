@@ -14,7 +14,8 @@ from dodas.step import Input, Mount, Step
 from snakemake_executor_plugin_dodas import library, staging
 from snakemake_executor_plugin_dodas.allotment import Ceiling, allot, hints
 from snakemake_executor_plugin_dodas.command import Command
-from snakemake_executor_plugin_dodas.modes import is_simultaneous
+from snakemake_executor_plugin_dodas.kinds import is_simultaneous
+from snakemake_executor_plugin_dodas.stored import NOTHING, Stored
 from snakemake_executor_plugin_dodas.volumes import mounts
 
 # Set by Snakemake for every command; the other variables of the host stay outside of containers.
@@ -61,7 +62,7 @@ class Site:
     here: bool = True
     shared: bool = True
 
-    def host_step(self, job: Any, name: str, command: Command) -> Step:
+    def host_step(self, job: Any, name: str, command: Command, stored: Stored = NOTHING) -> Step:
         """Return the step that runs ``command`` without a container.
 
         Where this machine's files are seen, it is in the environment that Snakemake has.
@@ -78,13 +79,15 @@ class Site:
             env={**command.env, **self.declared} if self.shared else self.own_env(command),
             cwd=self._cwd(job),
             mounts=() if self.shared else self._mounts(job, command),
-            **self._files(job, command),
+            **self._files(job, command, stored),
         )
 
-    def container_step(self, job: Any, name: str, command: Command, image: str) -> Step:
+    def container_step(
+        self, job: Any, name: str, command: Command, image: str, stored: Stored = NOTHING
+    ) -> Step:
         """Return the step that runs ``command`` in ``image``."""
         search, library = self._snakemake(command)
-        files = self._files(job, command)
+        files = self._files(job, command, stored)
         return self._step(
             job,
             name,
@@ -133,10 +136,10 @@ class Site:
         # A step that gets files of its own needs no other place to keep its rubbish from the user's.
         return os.path.abspath(job.shadow_dir) if job.shadow_dir and self.shared else self.workdir
 
-    def _files(self, job: Any, command: Command) -> dict[str, Any]:
+    def _files(self, job: Any, command: Command, stored: Stored) -> dict[str, Any]:
         return {
-            "inputs": staging.inputs(job, command, self.workdir),
-            "outputs": staging.outputs(job, self.workdir, shadowed=self.shared),
+            "inputs": staging.inputs(job, command, self.workdir, stored),
+            "outputs": staging.outputs(job, self.workdir, shadowed=self.shared, stored=stored),
         }
 
     def _mounts(self, job: Any, command: Command) -> tuple[Mount, ...]:

@@ -1,0 +1,1 @@
+"""Transfers and those of other clients, with the same servers: ``python -m benchmarks.staging``."""

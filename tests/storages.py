@@ -1,0 +1,60 @@
+"""A client of the tests, and what it may leave behind: nothing."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dodas.auth.credentials import Credentials
+from dodas.staging.settings import Settings
+from dodas.staging.storage import Storage
+from dodas.staging.values import Checksum
+from servers.pki import Pki
+
+MANY = 3_000_000  # bytes; more than is ever read at once
+
+
+def content(size: int = MANY, seed: int = 1) -> bytes:
+    """Return bytes that are the same each time and compress badly."""
+    return random.Random(seed).randbytes(size)
+
+
+def adler32(data: bytes) -> Checksum:
+    return Checksum(algorithm="adler32", value=f"{zlib.adler32(data):08x}")
+
+
+@contextmanager
+def storage(
+    pki: Pki | None = None,
+    *,
+    attempts: int = 4,
+    prefer: tuple[str, ...] = (),
+    token: str = "",
+    token_hosts: tuple[str, ...] = (),
+    streams: int = 1,
+    large: int = 1 << 40,
+    idle_timeout: float = 20.0,
+) -> Iterator[Storage]:
+    """Open a client that waits for nothing longer than a moment."""
+    settings = Settings(
+        attempts=attempts,
+        max_wait=0.05,
+        prefer=prefer,
+        token_hosts=token_hosts,
+        streams=streams,
+        large=large,
+        idle_timeout=idle_timeout,
+    )
+    environ = {"SSL_CERT_FILE": str(pki.bundle)} if pki else {}
+    if token:
+        environ["BEARER_TOKEN"] = token
+    with Storage(settings, Credentials.from_environment(environ)) as client:
+        yield client
+
+
+def left_in(folder: Path) -> set[str]:
+    """Return the names of all files below a folder."""
+    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
