@@ -234,7 +234,8 @@ def test_killed_and_started_again_nothing_runs_twice(near: Cwl, bundle: str) -> 
         host_tool,
     )
     run = start(near, document, "--bundle", bundle)
-    kill_after(run, ("done", 3), ("started", 4))
+    # Of steps that share a job only the first is said to start; what it has not begun it gives back.
+    kill_after(run, ("done", 3), *([("started", 4)] if bundle == "off" else []))
     go.touch()
     answer = near.run_containers(document, {}, "--bundle", bundle)
     assert answer.text() == "".join(f"ran {number}\n" for number in range(8))

@@ -28,6 +28,7 @@ from dodas.step import Failure, Result, Step
 from dodas.worker.client import Worker
 
 if TYPE_CHECKING:
+    from dodas.backends.bringing import Bringing
     from dodas.backends.depot import Depot
     from dodas.node.supply import Supply
 
@@ -56,6 +57,7 @@ class Job:
         self._stages: dict[str, Stage] = {}
         self._reports: list[StepReport] = []
         self._problem = ""
+        self._failure = Failure.CONTAINER
         self._left = frozenset(number for number in slot.left if number < len(order.steps))
         self._store = store
         self._workers = [worker]
@@ -126,8 +128,17 @@ class Job:
             blobs=self._blobs,
             bound=self._order.cache_bytes,
             own=not (self._order.shared and self._order.store),
+            bring=self._bringing(),
         )
         return choose(self._order.engine)
+
+    def _bringing(self) -> Bringing:
+        """Return what brings images that the submit side does not have."""
+        from dodas.backends.bringing import Bringing  # noqa: PLC0415 - see above
+        from dodas.node import papers  # noqa: PLC0415
+
+        here = self._order.papers if self._order.shared else self._blobs
+        return Bringing(lambda: papers.storage(here))
 
     def _make_depot(self) -> Depot:
         """Return what speaks to storage, with the credentials that came along."""
@@ -188,8 +199,8 @@ class Job:
     def _give_back(self, backend: LocalBackend, elapsed: float) -> None:
         """Let steps that have not begun be run elsewhere, since the job takes longer than was thought."""
         withdrawn = backend.withdraw(tuple(self._numbers))
-        if not withdrawn:
-            return
+        if not withdrawn and not self._order.shared:
+            return  # nobody could do anything about it
         self._left |= {self._numbers[step] for step in withdrawn}
         done = sum(report.result.step in self._numbers for report in self._reports)
         lanes = max(1, int(self._cores() / self._order.cores))
@@ -207,7 +218,8 @@ class Job:
     def _take(self, result: Result) -> None:
         problem = self._trouble(result)
         if problem:
-            self._give_up(problem)
+            staging = result.failure in (Failure.STAGE_IN, Failure.STAGE_OUT)
+            self._give_up(problem, result.failure if staging and result.failure else Failure.CONTAINER)
             return
         report = self._collected(result)
         self._reports.append(report)
@@ -238,8 +250,9 @@ class Job:
         except TransferError as error:
             return StepReport(result=replace(result, failure=Failure.STAGE_OUT, reason=str(error)))
 
-    def _give_up(self, problem: str) -> None:
-        self._problem = self._problem or problem
+    def _give_up(self, problem: str, failure: Failure = Failure.CONTAINER) -> None:
+        if not self._problem:
+            self._problem, self._failure = problem, failure
 
     def _write(self, name: str, reports: Sequence[StepReport]) -> None:
         report = Report(
@@ -247,6 +260,7 @@ class Job:
             job=self._order.job,
             steps=tuple(reports),
             problem=self._problem,
+            failure=self._failure,
             node=os.uname().nodename,
             left=tuple(sorted(self._left)),
         )

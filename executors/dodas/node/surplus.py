@@ -14,7 +14,7 @@ from dodas.errors import TransferError
 from dodas.values import dataclass
 
 ATTRIBUTE = "DodasLeft"
-_NOTE = re.compile(r"dodas gives back ([\d,-]+) \(([\d.]+|inf) s each\)")
+_NOTE = re.compile(r"dodas gives back ([\d,-]*) \(([\d.]+|inf) s each\)")
 _DIGITS = 6  # of a position; no text makes us count further
 _LONGEST = 900  # characters of a note; HTCondor's lines have 1024
 
@@ -24,7 +24,7 @@ class Surplus:
     """What a job gives back.
 
     Attributes:
-        positions: Of the steps in its order.
+        positions: Of the steps in its order; none if the job only takes longer than was thought.
         each: Seconds that one of them may take; infinite if none has ended yet.
     """
 
@@ -43,8 +43,9 @@ def tell(chirp: str, given: Surplus) -> None:
 
     text = note(given)
     with suppress(TransferError), Chirp(chirp) as submit_side:
-        # First this: a job that starts again must not run what is then run elsewhere.
-        submit_side.set_attribute(ATTRIBUTE, f'"{ranges(given.positions)}"')
+        if given.positions:
+            # First this: a job that starts again must not run what is then run elsewhere.
+            submit_side.set_attribute(ATTRIBUTE, f'"{ranges(given.positions)}"')
         if len(text) <= _LONGEST:
             submit_side.note(text)
 

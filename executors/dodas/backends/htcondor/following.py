@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from dodas.backends.htcondor import policy
 from dodas.backends.htcondor.delays import DELAYS, ending
@@ -65,7 +66,7 @@ class Follower:
 
     def look(self, job: Job) -> None:
         """Do what is due to a job that somebody waits for now."""
-        self._resend(job)
+        self._catch_up(job)
         if job.state is State.OVER:
             self.settle(job)
         elif job.state is State.HELD:
@@ -114,16 +115,27 @@ class Follower:
         job.unbegun.update(report.left if report else ())
         self._resend(job)
         missing = self._hand_over(job, steps, report)
-        self._missed(job, steps, missing, report.problem if report else "")
+        self._missed(job, steps, missing, report)
         self._forget(job)
 
     def _given_back(self, job: Job, event: JobEvent) -> None:
         """Take back steps that a node has not begun; it goes on with the others."""
         told = surplus.read(event.title)
         if told is not None:
+            job.late = True
             job.unbegun |= told.positions
             self._run.bundles.guess(job.kind, told.each)
-            self._resend(job)
+            self._catch_up(job)
+
+    def _catch_up(self, job: Job) -> None:
+        """Do what can be done for steps of a job that takes longer than was thought, and goes on."""
+        if not job.late or job.state is State.OVER:
+            return
+        self._resend(job)
+        if job.owed and self._run.site.shared:  # results of those that have ended are there
+            with suppress(SpecError):
+                steps = self._run.orders.read(job.number)
+                self._hand_over(job, steps, self._run.harvest.reports(job.number, len(steps)))
 
     def _resend(self, job: Job) -> None:
         """Send steps that were given back in other jobs, which is nobody's fault."""
@@ -229,16 +241,18 @@ class Follower:
             self._run.finish(job, position, self._run.harvest.bring(job.number, position, step, one, who))
         return missing
 
-    def _missed(self, job: Job, steps: tuple[Step, ...], missing: list[int], problem: str) -> None:
+    def _missed(self, job: Job, steps: tuple[Step, ...], missing: list[int], report: Report | None) -> None:
         if not missing:
             return
         if job.cancelled:
             self._run.fail(job, missing, Failure.CANCELLED, "cancelled")
             return
         last = job.ending or Ending()
-        words = problem or self._run.harvest.last_words(job.number)
+        words = report.problem if report else ""
+        words = words or self._run.harvest.last_words(job.number)
         tries = policy.counting(job.tries, job.requeues)
-        decided = policy.lost(self._run.site.policy, last, tries, job.node, words)
+        failure = report.failure if report else Failure.CONTAINER
+        decided = policy.lost(self._run.site.policy, last, tries, job.node, words, failure=failure)
         if isinstance(decided, Fail):
             self._run.fail(job, missing, decided.failure, decided.reason)
         else:

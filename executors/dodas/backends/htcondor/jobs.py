@@ -70,6 +70,7 @@ class Job:
         steps: Its steps, as they are in its order.
         left: Positions of steps that have not come to their end.
         unbegun: Positions of steps that its node gave back.
+        late: Whether its node has told that it takes longer than was thought.
         owed: Who waits for the result of which of them: position in the order to the id of today.
         tries: What was tried before.
         id: HTCondor's, once it is known.
@@ -87,6 +88,7 @@ class Job:
     steps: tuple[Label, ...]
     left: set[int] = field(default_factory=set)
     unbegun: set[int] = field(default_factory=set)
+    late: bool = False
     owed: dict[int, str] = field(default_factory=dict)
     tries: Tries = NEW
     id: JobId | None = None
