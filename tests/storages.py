@@ -56,5 +56,6 @@ def storage(
 
 
 def left_in(folder: Path) -> set[str]:
-    """Return the names of all files below a folder."""
-    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    """Return the names of all files below a folder; what Apache itself is about to remove does not count."""
+    files = {file.relative_to(folder) for file in folder.rglob("*") if file.is_file()}
+    return {str(file) for file in files if not file.name.startswith(".davfs.tmp")}

@@ -27,11 +27,13 @@ class Client:
         how: What the table calls it.
         words: The command.
         check: Called after each run; fails if the work was not done.
+        once: Measured once alone, for it takes very long.
     """
 
     how: str
     words: Sequence[str]
     check: Callable[[], None] = lambda: None
+    once: bool = False
 
     @property
     def is_here(self) -> bool:
@@ -69,9 +71,9 @@ def measure(
         prepare: Called before each run.
     """
     runs = {client.how: _Runs() for client in clients if client.is_here}
-    for _ in range(rounds):
+    for number in range(rounds):
         for client in clients:
-            if client.is_here:
+            if client.is_here and not (client.once and number):
                 prepare()
                 _run(client, environment, runs[client.how])
                 client.check()

@@ -56,7 +56,7 @@ def _down(bench: Bench, here: Path, count: int) -> Iterator[Client]:
     yield Client(how="curl --parallel", words=words, check=check)
     base = ("--webdav-url", bench.plain.url())
     rclone = ("rclone", "copy", *base, *_RCLONE, ":webdav:small", str(here))
-    yield Client(how="rclone", words=rclone, check=check)
+    yield Client(how="rclone", words=rclone, check=check, once=True)
     yield Client(how="requests", words=(*_REQUESTS, "get-many", str(listing)), check=check)
 
 
@@ -71,7 +71,7 @@ def _up(bench: Bench, sources: Path, up: Path, count: int) -> Iterator[Client]:
     yield Client(how="curl --parallel", words=words, check=check)
     base = ("--webdav-url", bench.plain.url())
     rclone = ("rclone", "copy", *base, *_RCLONE, str(sources), ":webdav:up")
-    yield Client(how="rclone", words=rclone, check=check)
+    yield Client(how="rclone", words=rclone, check=check, once=True)
     yield Client(how="requests", words=(*_REQUESTS, "put-many", str(listing)), check=check)
 
 

@@ -66,12 +66,16 @@ class Access(StdFsAccess):
         """Return the bytes of a file.
 
         Raises:
-            OSError: It is not there, or its size is not known; cwltool goes on without.
+            OSError: It is not there, or its size cannot be known; cwltool goes on without, and the step that
+                wants the file will say why it cannot be had.
         """
         url = self._url(fn)
         if not url:
             return super().size(fn)
-        entry = self._remote.entry(url)
+        try:
+            entry = self._remote.entry(url)
+        except WorkflowException as error:
+            raise OSError(str(error)) from error
         if entry is None or entry.size is None:
             raise FileNotFoundError(f"there is no {fn}, or its size is not known")
         return entry.size

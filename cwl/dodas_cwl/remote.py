@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from dodas.backends.depot import Depot
-from dodas.errors import DodasError, NotThere, SpecError
+from dodas.errors import DodasError, NotThere, SpecError, StorageUnreachable
 from dodas.staging import urls
 from dodas.worker.remote import is_remote
 from dodas_cwl.reference import WorkflowException, uri_file_path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from dodas.staging.values import Entry
 
 _ONE_BY_ONE = 4  # that many files of a directory are asked for singly, then it is listed
+_WHILE = 60.0  # seconds
 _ROOT = 2  # slashes in the URL of a server
 
 __all__ = ["Remote", "is_remote", "location_of"]
@@ -40,6 +42,7 @@ class Remote:
         self._entries: dict[str, Entry | None] = {}
         self._listings: dict[str, list[Entry]] = {}
         self._asked: Counter[str] = Counter()
+        self._failed: dict[str, tuple[WorkflowException, float]] = {}
 
     @property
     def storage(self) -> Storage:
@@ -63,13 +66,24 @@ class Remote:
         if key not in self._entries:
             self._look_around(key)
         if key not in self._entries:
-            try:
-                self._entries[key] = self.storage.stat(location)
-            except NotThere:
-                self._entries[key] = None
-            except DodasError as error:
-                raise _translated(error) from error
+            self._entries[key] = self._ask(location)
         return self._entries[key]
+
+    def _ask(self, location: str) -> Entry | None:
+        """Ask the storage; one that has just failed, after all attempts, is left alone for a while."""
+        site = location.split("/", 3)[2]
+        failed, until = self._failed.get(site, (None, 0.0))
+        if failed is not None and time.monotonic() < until:
+            raise failed
+        try:
+            return self.storage.stat(location)
+        except NotThere:
+            return None
+        except StorageUnreachable as error:
+            self._failed[site] = _translated(error), time.monotonic() + _WHILE
+            raise self._failed[site][0] from error
+        except DodasError as error:
+            raise _translated(error) from error
 
     def _look_around(self, key: str) -> None:
         """List the directory, where one after the other is asked for of what is in it."""

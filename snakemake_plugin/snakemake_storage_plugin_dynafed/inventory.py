@@ -17,11 +17,12 @@ from weakref import WeakKeyDictionary, ref
 
 from snakemake_interface_storage_plugins.io import Mtime
 
-from dodas.errors import TransferError
+from dodas.errors import NotThere, TransferError
 from snakemake_storage_plugin_dynafed import queries
 
 if TYPE_CHECKING:
-    from snakemake_storage_plugin_dynafed.objects import StorageObject
+    from dodas.staging.values import Entry
+    from snakemake_storage_plugin_dynafed.managed import Managed
 
 _PROBES = 20  # files that a listing misses, and rightly so, until it is believed
 _LONGEST = 200_000  # entries; more cost more than they save
@@ -33,11 +34,16 @@ class _Folder:
 
     lock: Lock = field(default_factory=Lock)
     listed: bool = False
+    complete: bool = False
     confirmed: int = 0
-    wrong: bool = False
 
     def is_believed(self) -> bool:
-        return not self.wrong and self.confirmed >= _PROBES
+        return self.complete and self.confirmed >= _PROBES
+
+    def note(self, *, exists: bool) -> None:
+        """Take note of what became of a file that the listing misses."""
+        self.confirmed += not exists
+        self.complete &= not exists
 
 
 class Inventory:
@@ -53,31 +59,36 @@ class Inventory:
         cache = self._current()
         return cache if cache is not None and cache.active and cache.remaining_wait_time > 0 else None
 
-    async def fill(self, one: StorageObject, cache: Any) -> None:
-        """Write into ``cache`` whether ``one`` exists, and what else its directory has."""
+    async def fill(self, one: Managed, cache: Any) -> bool:
+        """Write into ``cache`` whether ``one`` exists, and what else its directory has.
+
+        Return whether there was time for that.
+        """
         if cache.remaining_wait_time <= 0:
-            return
+            return False
         self._current = ref(cache)
 
         async def fill() -> None:
             self._fill(one, cache)
 
         await one.provider.aside.run(fill)
+        return True
 
-    def _fill(self, one: StorageObject, cache: Any) -> None:
-        parent, key = one.get_inventory_parent(), one.cache_key()
+    def _fill(self, one: Managed, cache: Any) -> None:
+        parent, key = str(one.get_inventory_parent()), one.cache_key()
+        if not queries.is_listed(one.query):
+            cache.exists_in_storage[key] = one.exists()
+            return
         folder = self._folder(cache, parent)
         with folder.lock:
-            if not folder.listed and queries.is_listed(one.query):
+            if not folder.listed:
                 began = monotonic()
-                folder.listed = True
-                _list(one, cache, parent)
+                folder.complete, folder.listed = _list(one, cache), True
                 cache.remaining_wait_time -= monotonic() - began
         if key in cache.exists_in_storage or folder.is_believed():
             return
         cache.exists_in_storage[key] = exists = one.exists()
-        folder.confirmed += not exists
-        folder.wrong |= exists
+        folder.note(exists=exists)
         if folder.is_believed():
             cache.exists_in_storage.has_inventory.add(parent)
 
@@ -86,19 +97,30 @@ class Inventory:
             return self._folders.setdefault(cache, {}).setdefault(parent, _Folder())
 
 
-def _list(one: StorageObject, cache: Any, parent: str) -> None:
-    """Write into ``cache`` what the directory of ``one`` has, as far as the storage likes to tell."""
+def _list(one: Managed, cache: Any) -> bool:
+    """Write into ``cache`` what the directory of ``one`` has; return whether that is all that it has.
+
+    It is not if the storage does not like to tell: too much for a federation, or no WebDAV.  Then each file
+    is asked for by itself.
+    """
     top = queries.folder(one.query)
-    prefix = one.provider.local_prefix
+    entries = one.provider.site.entries(queries.address(top))
     try:
-        for entry in islice(one.provider.site.entries(queries.address(top)), _LONGEST):
-            key = str(prefix / queries.on_disk(queries.below(top, (entry.name,))))
-            cache.exists_in_storage[key] = True
-            if entry.is_directory:
-                continue  # its age is that of its youngest file
-            if entry.size is not None:
-                cache.size[key] = entry.size
-            if entry.modified is not None:
-                cache.mtime[key] = Mtime(storage=entry.modified)
+        for entry in islice(entries, _LONGEST):
+            _note(one, cache, queries.below(top, (entry.name,)), entry)
+        return next(entries, None) is None
+    except NotThere:
+        return not top.startswith("http")  # where no web server says so of what it cannot list
     except TransferError:
-        pass  # absent, too large for a federation, or no WebDAV: each file is asked for by itself
+        return False
+
+
+def _note(one: Managed, cache: Any, query: str, entry: Entry) -> None:
+    key = str(one.provider.local_prefix / queries.on_disk(query))
+    cache.exists_in_storage[key] = True
+    if entry.is_directory:
+        return  # its age is that of its youngest file
+    if entry.size is not None:
+        cache.size[key] = entry.size
+    if entry.modified is not None:
+        cache.mtime[key] = Mtime(storage=entry.modified)

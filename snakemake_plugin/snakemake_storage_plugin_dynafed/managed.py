@@ -26,11 +26,11 @@ class Managed(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, StorageO
 
     async def managed_exists(self) -> bool:
         """Tell whether the storage has it, while Snakemake plans from listings of directories."""
-        cache = self.provider.inventory.cache()
-        if cache is None or self._overwrite_local_path:
-            return bool(await self._aside(super().managed_exists, Operation.EXISTS))
-        await self.inventory(cache)
-        return bool(cache.exists_in_storage[self.cache_key()])
+        inventory = self.provider.inventory
+        cache = None if self._overwrite_local_path else inventory.cache()
+        if cache is not None and await inventory.fill(self, cache):
+            return bool(cache.exists_in_storage[self.cache_key()])
+        return bool(await self._aside(super().managed_exists, Operation.EXISTS))
 
     async def managed_mtime(self) -> float:
         """Return when it was changed."""

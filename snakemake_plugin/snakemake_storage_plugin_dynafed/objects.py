@@ -29,8 +29,8 @@ def _explained() -> Iterator[None]:
 class StorageObject(Managed):
     """What Snakemake asks about one file or directory.
 
-    Everything is asked of the storage anew, so that what a job has changed meanwhile is seen.  Only while
-    Snakemake plans, it keeps what it was told, see :mod:`~snakemake_storage_plugin_dynafed.inventory`.
+    Answers come from the storage, some of them seconds old: see :mod:`.lately`.  While Snakemake plans, it
+    keeps them itself: see :mod:`.inventory`.
     """
 
     def local_suffix(self) -> str:
@@ -119,6 +119,7 @@ class StorageObject(Managed):
     def step_source(self) -> str:
         """Return the URL from which a step of dodas brings it; that of a directory ends with a slash."""
         with _explained():
+            self._site.await_one(self._url)
             return f"{self._url}/" if self._entry().is_directory else self._url
 
     def step_destination(self) -> str:

@@ -38,6 +38,8 @@ def problem(query: str) -> str:
         _parse(f"{scheme}://{complete}")
     except SpecError as error:
         return f"{error}; {error.hint}" if error.hint else str(error)
+    except UnicodeEncodeError:
+        return "it has a character that no name can have"
     return ""
 
 

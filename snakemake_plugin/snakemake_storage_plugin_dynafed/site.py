@@ -13,6 +13,7 @@ from dodas.errors import NotThere, TransferError
 from snakemake_storage_plugin_dynafed.aside import heed
 from snakemake_storage_plugin_dynafed.fresh import FreshFiles
 from snakemake_storage_plugin_dynafed.lately import Lately
+from snakemake_storage_plugin_dynafed.published import Published, entries
 
 if TYPE_CHECKING:
     from dodas.staging.storage import Storage
@@ -31,6 +32,7 @@ class Site:
         self.storage = storage
         self._fresh = FreshFiles()
         self._lately = Lately()
+        self._published = Published()
         self._checksums: dict[object, str | None] = {}
 
     def stat(self, url: str) -> Entry:
@@ -69,7 +71,8 @@ class Site:
                 listed.add(entry.url)
                 yield entry
         except NotThere:
-            if not fresh:
+            # What a step has published may be known to be there before it is listed.
+            if not fresh and self._lately.get(url) is None:
                 raise
         for one in fresh:
             if one not in listed:
@@ -97,15 +100,21 @@ class Site:
             url: The file or directory.
             sizes: Of the file, or of all that are in the directory, by their URLs.
         """
-        from dodas.staging.values import Entry  # noqa: PLC0415
-
+        self._fresh.forget(url)
         self._lately.forget(url)
-        now = time()
-        for one, size in sizes.items():
-            entry = Entry(url=one, name=basename(one), is_directory=False, size=size, modified=now)
-            self._lately.keep(one, entry, seconds=_CAUGHT_UP)
+        self._published.add(url, sizes)
+        for entry in entries(sizes):
+            self._lately.keep(entry.url, entry, seconds=_CAUGHT_UP)
         if url not in sizes:
-            self._lately.keep(url, replace(_directory(url), modified=now), seconds=_CAUGHT_UP)
+            self._lately.keep(url, replace(_directory(url), modified=time()), seconds=_CAUGHT_UP)
+
+    def await_one(self, url: str) -> None:
+        """Return when others can read ``url``, should a step have published it lately.
+
+        Raises:
+            TransferError: They cannot for too long.
+        """
+        self._published.await_one(url, self.storage)
 
     def upload(self, path: str, url: str) -> None:
         """Store a file in place of what is there."""

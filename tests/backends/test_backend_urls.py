@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -278,3 +280,51 @@ def test_waiting_says_what_for(anywhere: Anywhere, apache: Apache, home: Path) -
     told = anywhere.run([step])
     said = [event.what for event in told.events if isinstance(event, Preparing)]
     assert anywhere.pool is not None or said[:1] == ["input x"]
+
+
+@IMAGES
+def test_what_is_moved_leaves_a_link_made_of_its_url(
+    anywhere: Anywhere, apache: Apache, small_store: str, home: Path, tmp_path: Path, image: str | None
+) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "original").write_text("mine\n")
+    seen = str(given) if image is None else "/given"
+    step = sh(
+        "s",
+        f"mkdir -p d/e; echo made > 'd/e/x y'; ln -s {seen} d/input; ln -s 'e/x y' d/same",
+        home,
+        image,
+        outputs=(
+            Output(path=work(home, image, "d"), destination=apache.url("d"), moved=True, checksum="sha1"),
+        ),
+    )
+    step = replace(step, mounts=(*step.mounts, Mount(source=str(given), target=seen)))
+    result = anywhere.run([step], store=small_store).results["s"]
+    assert result.ok, result.reason
+    assert os.readlink(home / "d/e/x y") == apache.url("d/e/x%20y")
+    assert os.readlink(home / "d/same") == apache.url("d/same")
+    assert (given / "original").read_text() == "mine\n"
+    assert (apache.root / "d/input/original").read_text() == "mine\n"
+    assert (apache.root / "d/same").read_text() == "made\n"
+    told = {file.path: file.checksum for file in result.outputs}
+    assert told[apache.url("d/e/x%20y")] == "sha1$" + hashlib.sha1(b"made\n").hexdigest()
+
+
+def test_on_the_host_files_have_their_names(
+    anywhere: Anywhere, apache: Apache, home: Path, tmp_path: Path
+) -> None:
+    (apache.root / "x").write_text("x\n")
+    given, made = tmp_path / "given" / "in.txt.gz", tmp_path / "made" / "out.txt"
+    step = sh(
+        "s",
+        f"cat {given} > {made} && basename {given} >> {made}",
+        home,
+        None,
+        inputs=(Input(source=apache.url("x"), target=str(given)),),
+        outputs=(Output(path=str(made), destination=apache.url("out")),),
+    )
+    made.parent.mkdir()
+    result = anywhere.run([step]).results["s"]
+    assert result.ok, result.reason
+    assert (apache.root / "out").read_text() == "x\nin.txt.gz\n"

@@ -153,7 +153,7 @@ def test_a_storage_that_is_away(anywhere: Anywhere, home: Path, monkeypatch: pyt
     url = f"http://localhost:{free_port()}/f"
     wants = step("s", "true", home, inputs=(Input(source=url, target=f"{home}/in"),))
     result = anywhere.run([wants], **anywhere.without_retries).results["s"]
-    assert result.failure is (Failure.STAGE_IN if anywhere.pool is None else Failure.CONTAINER)
+    assert result.failure is Failure.STAGE_IN
     assert url in result.reason
 
 

@@ -417,3 +417,41 @@ def test_a_file_with_a_secret_is_on_no_storage(far: Cwl, apache: Apache) -> None
     assert (apache.root / "results/out.txt").read_text().strip() == "6"
     written = {request.path for request in apache.requests() if request.method == "PUT"}
     assert not any("secret" in path for path in written)
+
+
+def test_names_may_be_written_as_they_are(cwl: Cwl, apache: Apache) -> None:
+    names = ["a b.txt", "100%.txt", "x#1.txt", "what?.txt", "a+b&c;d.txt", "grün-😀.txt"]
+    for name in names:
+        (apache.root / name).write_text(name)
+    base = apache.url().replace("http", "dav", 1)
+    document = host_tool("cat", inputs={"xs": {"type": "File[]", "inputBinding": {}}}, requirements=JS)
+    document["outputs"]["names"] = {
+        "type": "string[]",
+        "outputBinding": {"outputEval": "$(inputs.xs.map(function(x) {return x.basename}))"},
+    }
+    output = cwl(document, {"xs": [file(base + name) for name in names]}).output
+    assert output["names"] == names
+    assert Path(output["out"]["path"]).read_text() == "".join(names)
+
+
+def test_a_storage_that_is_away_fails_its_steps_alone(cwl: Cwl, apache: Apache) -> None:
+    one = host_tool("cat", inputs={"x": {"type": "File", "inputBinding": {}}})
+    other = host_tool("echo", "fine")
+    document = {
+        "class": "Workflow",
+        "inputs": {"x": "File", "y": "File"},
+        "outputs": {
+            "bad": {"type": "File", "outputSource": "bad/out"},
+            "good": {"type": "File", "outputSource": "good/out"},
+        },
+        "steps": {
+            "good": {"run": other, "in": {}, "out": ["out"]},
+            "bad": {"run": one, "in": {"x": "x"}, "out": ["out"]},
+        },
+    }
+    apache.stop()
+    values = {name: file(apache.url(name)) for name in ("x", "y")}
+    answer = cwl(document, values, "--on-error", "continue", DODAS_STORAGE_ATTEMPTS="1")
+    assert answer.status == 1
+    assert f"step bad failed: {apache.url('x')}" in answer.stderr
+    assert "done      good" in answer.stderr

@@ -6,7 +6,10 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,13 @@ from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFou
 from snakemake_interface_storage_plugins.tests import TestStorageBase
 
 from hostile_names import NAMES
+from servers.ports import until
 from snakemake_runs import ROOTS
 from snakemake_storage import literal, make_local, make_provider
 from snakemake_storage_plugin_dynafed import StorageObject, StorageProvider, StorageProviderSettings
 
-SERVERS = ["apache", "xrootd", "xrootd_federation", "dynafed"]
+SLOW = pytest.param("xrootd_federation", marks=pytest.mark.slow)  # it waits for a second where nothing is
+SERVERS = ["apache", "xrootd", SLOW, "dynafed"]
 # Braces are wildcards, whatever is in them.
 HOSTILE = [name for name in NAMES if "{" not in name]
 
@@ -33,8 +38,9 @@ class TestInterface(TestStorageBase):
     files_only = False
     touch = True
 
-    @pytest.fixture(autouse=True, params=SERVERS)
-    def server(self, request: pytest.FixtureRequest) -> None:
+    @pytest.fixture(autouse=True, params=[*SERVERS, "apache_tls", "xrootd_tls", "dynafed_tls"])
+    def server(self, request: pytest.FixtureRequest, pki: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(pki.ca))
         self.top = literal(request.getfixturevalue(request.param).url("vo"))
 
     def get_storage_provider_cls(self) -> type[StorageProvider]:
@@ -104,7 +110,7 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     return Storage(request.getfixturevalue(request.param), tmp_path)
 
 
-@pytest.fixture(params=[name for name in SERVERS if name != "xrootd_federation"])
+@pytest.fixture(params=[name for name in SERVERS if name is not SLOW])
 def listed(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """A place where a listing has everything; a redirector of XRootD answers for one of its servers."""
     return Storage(request.getfixturevalue(request.param), tmp_path)
@@ -137,9 +143,8 @@ def test_the_managed_calls(anywhere: Storage) -> None:
 
 
 def test_hostile_names(anywhere: Storage, request: pytest.FixtureRequest) -> None:
-    # A redirector of XRootD hands names on decoded once too often.
-    twice = "xrootd_federation" in request.node.name
-    names = [name for name in HOSTILE if not (twice and "%" in name)]
+    is_slow = request.node.get_closest_marker("slow") is not None
+    names = ("a b", "%2F", "#", "a%20b", "ü") if is_slow else HOSTILE
     for name in names:
         anywhere.store(f"hostile/{name}", name.encode())
     there = anywhere.elsewhere()
@@ -279,6 +284,26 @@ def test_an_old_listing_is_not_believed(dynafed: Any, tmp_path: Path) -> None:
     assert ask([there(f"many/new {number}.txt") for number in range(33)]) == wanted
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    """A web server that knows no WebDAV."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def test_a_server_that_lists_nothing_is_asked_for_each_file(tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/last.txt").write_text("content")
+    handler = partial(Quiet, directory=str(tmp_path / "web"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        provider = make_provider(tmp_path)
+        top = f"http://127.0.0.1:{server.server_port}"
+        queries = [*(f"{top}/{number}.txt" for number in range(30)), f"{top}/last.txt"]
+        assert ask([provider.object(query) for query in queries]) == [False] * 30 + [True]
+        server.shutdown()
+
+
 def test_a_cache_that_is_switched_off_is_not_used(storage: Storage) -> None:
     there = storage.elsewhere()
     one = there("many/1.txt")
@@ -341,6 +366,59 @@ def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ({"per_host": 0}, {"token_hosts": "a b/c"}, {"per_host": "many"}):
         with pytest.raises(WorkflowError, match="storage dynafed: "):
             make_provider(tmp_path, **wrong)
+
+
+RETRIEVE = """
+import sys
+from pathlib import Path
+from snakemake_storage import make_provider
+one = make_provider(Path(sys.argv[1])).object(sys.argv[2])
+one.local_path().parent.mkdir(parents=True, exist_ok=True)
+one.retrieve_object()
+"""
+
+
+def test_a_killed_run_leaves_no_half_directory(storage: Storage) -> None:
+    local = Path(storage("results").local_path())
+    local.mkdir(parents=True)
+    for number in range(300):
+        (local / f"{number}.txt").write_text(str(number))
+    asyncio.run(storage("results").managed_store())
+    there = storage.elsewhere()("results")
+    roots = [*ROOTS, str(Path(__file__).parents[1])]
+    command = [sys.executable, "-c", RETRIEVE, str(storage.place / "elsewhere"), there.query]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(roots)}
+    with subprocess.Popen(command, env=env) as process:
+        folder = there.local_path().parent
+        until(lambda: any(folder.glob(".dodas-*.tree/*")), what="the first file")
+        process.kill()
+    assert not there.local_path().exists()
+    asyncio.run(there.managed_retrieve())
+    assert tree(there.local_path()) == tree(local)
+    assert os.listdir(folder) == ["results"]
+
+
+def test_a_transfer_that_nobody_waits_for_ends(storage: Storage) -> None:
+    (storage.server.root / "vo").mkdir()
+    with (storage.server.root / "vo/large").open("wb") as file:
+        file.truncate(2 << 30)
+    one = storage("large")
+
+    async def interrupt() -> None:
+        task = asyncio.create_task(one.managed_retrieve())
+        folder = one.local_path().parent
+        begun = partial(until, lambda: any(folder.glob(".dodas-*")), what="the first bytes")
+        await asyncio.to_thread(begun)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(interrupt())
+    assert not one.local_path().exists()
+    # There is one thread for each transfer, and all of them are free.
+    others = [storage.store(f"{number}.txt") for number in range(20)]
+    assert all(other.exists() for other in others)
+    assert not one.local_path().exists()
 
 
 def test_a_failure_keeps_what_was_there(storage: Storage) -> None:

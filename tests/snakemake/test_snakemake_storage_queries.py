@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake_interface_common.plugin_registry import PluginRegistryBase
+from snakemake_interface_common.plugin_registry.tests import TestRegistryBase
 from snakemake_interface_storage_plugins.registry import StoragePluginRegistry
 
-from snakemake_storage_plugin_dynafed import StorageProvider, queries
+from snakemake_storage_plugin_dynafed import StorageProvider, StorageProviderSettings, queries
 
-NAME = st.text(st.characters(exclude_characters="/\0{}"), min_size=1).filter(
-    lambda name: name not in (".", "..")
+# Surrogates stand for bytes that are no text, as far as there are bytes: see os.fsdecode.
+LETTER = st.characters(exclude_characters="/\0{}", exclude_categories=["Cs"]) | st.sampled_from(
+    "\udc80\udcff"
 )
+NAME = st.text(LETTER, min_size=1).filter(lambda name: name not in (".", ".."))
 NAMES = st.lists(NAME, min_size=1, max_size=4).map(tuple)
 
 
@@ -50,12 +54,38 @@ def test_good_queries(query: str) -> None:
         ("davs://h:x/a", "names no server"),
         ("davs://h/a\0", "zero byte"),
         ("https://h/a#b", "%23"),
+        ("davs://h/\udd00", "character"),
     ],
 )
 def test_bad_queries(query: str, why: str) -> None:
     result = StorageProvider.is_valid_query(query)
     assert not result
     assert why in (result.reason or "")
+
+
+class TestRegistry(TestRegistryBase):
+    """What the interface asks of options."""
+
+    __test__ = True
+
+    def get_registry(self) -> PluginRegistryBase[Any]:
+        return StoragePluginRegistry()
+
+    def get_test_plugin_name(self) -> str:
+        return "dynafed"
+
+    def validate_plugin(self, plugin: Any) -> None:
+        assert plugin.settings_cls is StorageProviderSettings
+        assert plugin.is_read_write()
+
+    def validate_settings(self, settings: Any, plugin: Any) -> None:
+        assert isinstance(settings, StorageProviderSettings)
+        assert settings.token_hosts in ("*.a.org,b.org", "c.org")
+        assert settings.per_host == 3
+
+    def get_example_args(self) -> list[str]:
+        hosts = ("--storage-dynafed-token-hosts", "*.a.org,b.org", "near::c.org")
+        return [*hosts, "--storage-dynafed-per-host", "3"]
 
 
 def test_what_is_shown_holds_no_secret() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 
 import smallimage
 from servers.apache import Apache
+from servers.ports import until
 from snakemake_runs import Done, Workflow
 from snakemake_storage import literal
 
@@ -255,6 +257,16 @@ def test_storage_as_the_default_for_all_files(executor: str, apache: Any, workfl
     assert [path for path in top.rglob("*.txt")] == []
 
 
+def test_a_federation_that_is_slow_to_notice(dynafed: Any, workflow: Workflow) -> None:
+    """It denies for minutes what was stored after somebody had asked for it."""
+    dynafed.catalogue.ttl = dynafed.catalogue.negative_ttl = 600.0
+    workflow.write("Snakefile", SIMPLE)
+    workflow.write("scripts/copy.py", COPY)
+    done = workflow.run(*default_storage(dynafed))
+    assert done.code == 0, done.said
+    assert dynafed.copies("vo/run/sum.txt")[0] == b"a b\nc%20d\n"
+
+
 NOT_SHARED = ("--shared-fs-usage", "persistence", "software-deployment", "sources", "source-cache")
 
 
@@ -309,7 +321,11 @@ rule here:
 
 
 def check_area(made: Workflow, federation: Any) -> None:
-    """Run a workflow whose files are exchanged through storage, and see that they were."""
+    """Run a workflow whose files are exchanged through storage, and see that they were.
+
+    The federation denies for seconds what was published after somebody had asked for it.
+    """
+    federation.catalogue.negative_ttl = 10.0
     made.write("Snakefile", AREA)
     federation.place("vo/area/plain.txt", b"+")
     top = literal(federation.url("vo/area"))
@@ -337,6 +353,47 @@ def test_nodes_without_a_shared_disk_exchange_files_through_storage(
     dynafed: Any, workflow: Workflow, on_pool: OnPool, image: str
 ) -> None:
     check_area(on_pool(workflow, "far").with_options("--dodas-image", image), dynafed)
+
+
+LEFT = """
+shell.executable("/bin/sh")
+rule all:
+    input: "sum.txt"
+rule one:
+    output: "made/{i}.txt"
+    params: seconds=lambda wildcards: 4 * int(wildcards.i)
+    shell: "sleep {params.seconds}; cat /proc/sys/kernel/random/uuid > {output}"
+rule sum:
+    input: expand("made/{i}.txt", i=range(3))
+    output: "sum.txt"
+    shell: "cat {input} > {output}"
+"""
+
+
+@pytest.mark.slow
+def test_what_nodes_publish_after_a_kill_is_taken_up(
+    apache: Any, workflow: Workflow, on_pool: OnPool, image: str
+) -> None:
+    workflow.write("Snakefile", LEFT)
+    made = on_pool(workflow, "far").with_options("--dodas-image", image, "--dodas-bundle", "off")
+    options = (*default_storage(apache), *NOT_SHARED)
+    folder = apache.root / "vo/run/made"
+    process = made.start(*options)
+    assert process.stdout is not None
+    try:
+        until((folder / "0.txt").exists, what="the first file")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    until((folder / "1.txt").exists, what="what a node publishes while nobody looks")
+    before = {path.name: path.read_text() for path in folder.iterdir()}
+    assert made.run(*options, "--unlock").code == 0
+    done = made.run(*options, "--rerun-incomplete")
+    assert done.code == 0, done.said
+    after = {path.name: path.read_text() for path in folder.iterdir()}
+    assert {name: after[name] for name in before} == before
+    assert (apache.root / "vo/run/sum.txt").read_text() == "".join(after[f"{i}.txt"] for i in range(3))
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dodas.auth.credentials import Credentials
-from dodas.errors import AlreadyThere, Corrupt, NotThere, SpecError
+from dodas.errors import AlreadyThere, NotThere, SpecError
 from dodas.staging import urls
 from dodas.staging.settings import Settings
 from dodas.staging.storage import Storage
@@ -32,9 +32,11 @@ class Kind:
         roots: Where it is on disks.
         checksums: Whether the storage tells them.
         names: That it can have.
+        at_once: How many requests it bears.
     """
 
     names: tuple[str, ...] = OF_ALL
+    at_once = 3
 
     def __init__(self, base: str, *roots: Path, checksums: bool) -> None:
         self.base = urls.parse(base.replace("http", "dav", 1)).as_directory
@@ -64,12 +66,15 @@ def kind(request: pytest.FixtureRequest) -> Kind:
         return kind
     assert isinstance(server, Apache | Xrootd)
     (server.root / "d").mkdir()
-    return Kind(server.url("d"), server.root / "d", checksums=isinstance(server, Xrootd))
+    kind = Kind(server.url("d"), server.root / "d", checksums=isinstance(server, Xrootd))
+    if isinstance(server, Xrootd):
+        kind.at_once = 1  # 5.5 does not always survive more, whoever asks
+    return kind
 
 
 @pytest.fixture
 def storage() -> Iterator[Storage]:
-    with Storage(Settings(attempts=1), Credentials.none()) as storage:
+    with Storage(Settings(attempts=3, idle_timeout=15), Credentials.none()) as storage:
         yield storage
 
 
@@ -139,9 +144,9 @@ def test_many_at_once(kind: Kind, storage: Storage, tmp_path: Path) -> None:
         (tmp_path / "up" / name).write_bytes(os.fsencode(name))
     done: list[object] = []
     pairs = [(tmp_path / "up" / name, kind.url(name)) for name in kind.names]
-    storage.upload_many(pairs, lambda *_: done.append(_[-1]), at_once=3)
+    storage.upload_many(pairs, lambda *_: done.append(_[-1]), at_once=kind.at_once)
     pairs_back = [(kind.url(name), tmp_path / "down" / name) for name in kind.names]
-    storage.download_many(pairs_back, lambda *_: done.append(_[-1]), at_once=3)
+    storage.download_many(pairs_back, lambda *_: done.append(_[-1]), at_once=kind.at_once)
     assert [str(one) for one in done if isinstance(one, Exception)] == []
     assert {name: (tmp_path / "down" / name).read_bytes() for name in os.listdir(tmp_path / "down")} == {
         name: os.fsencode(name) for name in kind.names
@@ -190,22 +195,21 @@ def test_what_xrootd_would_take_for_another_name(
 
 
 @pytest.mark.parametrize("name", CONTROLS)
-def test_what_xrootd_cannot_list(
+def test_what_xrootd_cannot_name(
     xrootd: Xrootd, storage: Storage, local: Callable[[str], Path], tmp_path: Path, name: str
 ) -> None:
-    """It comes back as it was, or is refused; nothing else is touched."""
-    url = str(urls.join(urls.parse(xrootd.url().replace("http", "dav", 1)), name))
     (xrootd.root / "a").write_text("precious")
-    try:
-        storage.upload(local("x"), url)
-        storage.download(url, tmp_path / "got")
-        assert (tmp_path / "got").read_text() == "x"
-        storage.remove(url)
-        assert not (xrootd.root / name).exists()
-    except (SpecError, Corrupt):  # its answers are no XML where the names are not
-        assert name < " "
-    assert {path.name for path in xrootd.root.iterdir()} <= {"a", name}
-    assert (xrootd.root / "a").read_text() == "precious"
+    url = str(urls.join(urls.parse(xrootd.url().replace("http", "dav", 1)), name))
+    doings: list[Callable[[], object]] = [
+        lambda: storage.upload(local("x"), url),
+        lambda: storage.upload(local("x"), url, overwrite=True),
+        lambda: storage.download(url, tmp_path / "got"),
+        lambda: storage.remove(url),
+    ]
+    for doing in doings:
+        with pytest.raises((SpecError, NotThere)):
+            doing()
+    assert {path.name: path.read_text() for path in xrootd.root.iterdir()} == {"a": "precious"}
 
 
 class TestAsWritten:

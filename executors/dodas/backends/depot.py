@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 from dodas import paths
@@ -13,10 +13,13 @@ from dodas.errors import AlreadyThere, Corrupt, DodasError, NotAllowed, NotThere
 from dodas.step import OutputFile
 
 if TYPE_CHECKING:
+    from concurrent import futures
+
     from dodas.staging.once import Cache
     from dodas.staging.storage import Storage
     from dodas.staging.values import OnProgress
 
+_AT_ONCE = 4  # files of one directory
 _OF_THE_STEP = (NotThere, NotAllowed, AlreadyThere, Corrupt, SpecError)
 
 
@@ -69,11 +72,17 @@ class Depot:
             DodasError: It cannot be had.
             OSError: The disk does not take it.
         """
-        storage, cache = self._open()
         try:
-            for source, path in _files(storage, url, at):
-                cache.place(storage, source, path, private=own, progress=progress)
-        except DodasError as error:
+            storage, cache = self._open()
+
+            def place(found: tuple[str, str]) -> None:
+                cache.place(storage, found[0], found[1], private=own, progress=progress)
+
+            if url.endswith("/"):
+                _some_at_once(place, _files(storage, url, at))
+            else:
+                place((url, at))
+        except (DodasError, OSError) as error:
             self._note(error)
 
     def publish(self, path: str, url: str, progress: OnProgress, *, checksum: str) -> OutputFile:
@@ -88,10 +97,10 @@ class Depot:
         Raises:
             DodasError: It cannot be done.
         """
-        storage, _ = self._open()
         try:
+            storage, _ = self._open()
             stored = storage.upload(path, url, overwrite=True, checksums=(checksum,), progress=progress)
-        except DodasError as error:
+        except (DodasError, OSError) as error:
             self._note(error)
         known = {one.algorithm: one.value for one in stored.checksums}
         told = f"{checksum}${known[checksum]}" if checksum in known else ""
@@ -105,7 +114,7 @@ class Depot:
         """
         try:
             self._open()[0].make_directory(url)
-        except DodasError as error:
+        except (DodasError, OSError) as error:
             self._note(error)
 
     def close(self) -> None:
@@ -128,17 +137,14 @@ class Depot:
             self._ready()
         return self._opened
 
-    def _note(self, error: DodasError) -> NoReturn:
+    def _note(self, error: DodasError | OSError) -> NoReturn:
         if not isinstance(error, _OF_THE_STEP):
-            self.trouble = f"{error}; {error.hint}" if error.hint else str(error)
+            self.trouble = explained(error)
         raise error
 
 
 def _files(storage: Storage, url: str, at: str) -> Iterator[tuple[str, str]]:
-    """Yield what has to be fetched and where it belongs; directories are made on the way."""
-    if not url.endswith("/"):
-        yield url, at
-        return
+    """Yield what is in a directory and where it belongs; directories are made on the way."""
     pending = [(url, at)]
     while pending:
         directory, place = pending.pop()
@@ -149,6 +155,28 @@ def _files(storage: Storage, url: str, at: str) -> Iterator[tuple[str, str]]:
                 pending.append((entry.url, inside))
             else:
                 yield entry.url, inside
+
+
+def _some_at_once(call: Callable[[tuple[str, str]], None], items: Iterable[tuple[str, str]]) -> None:
+    """Make calls, a bounded number at a time; none begins after one has failed."""
+    from concurrent import futures  # noqa: PLC0415 - not needed without directories at URLs
+
+    pending: set[futures.Future[None]] = set()
+    pool = futures.ThreadPoolExecutor(_AT_ONCE, "dodas-directory")
+    try:
+        for item in items:
+            if len(pending) == 2 * _AT_ONCE:
+                done, pending = futures.wait(pending, return_when=futures.FIRST_COMPLETED)
+                _raise(done)
+            pending.add(pool.submit(call, item))
+        _raise(futures.as_completed(pending))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _raise(done: Iterable[futures.Future[None]]) -> None:
+    for one in done:
+        one.result()
 
 
 def _half_of_the_disk(folder: str) -> int:

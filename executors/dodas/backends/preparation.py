@@ -46,7 +46,7 @@ class PreparedImages:
 
     Args:
         store: Directory of the image store; ``None`` is the default.
-        pull: When to ask a registry.
+        pull: When to ask a registry, or the storage that stands for all of them.
     """
 
     def __init__(self, store: str | None, pull: Pull) -> None:
@@ -61,9 +61,10 @@ class PreparedImages:
             ImageError: It cannot be had.
             StoreError: The store cannot be used.
         """
-        from dodas.containers.prepare import using  # noqa: PLC0415 - not needed without containers
+        from dodas.backends.bringing import Bringing  # noqa: PLC0415 - not needed without containers
+        from dodas.containers.prepare import using  # noqa: PLC0415
 
-        return using(self._opened(), name, pull=self._pull, progress=progress)
+        return using(self._opened(), name, pull=self._pull, progress=progress, bring=Bringing())
 
     def _opened(self) -> Store:
         from dodas.containers.store import Store  # noqa: PLC0415 - not needed without containers

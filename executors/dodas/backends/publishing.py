@@ -102,7 +102,7 @@ class _Tree:
         if not names:
             yield Parcel(url=url + "/")
         for name in names:
-            below = os.path.join(path, name)
+            below = os.path.join(real, name)
             if below not in self._hidden:
                 yield from self.parcels(below, _joined(url, [name]), (*inside, real))
 

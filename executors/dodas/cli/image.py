@@ -12,6 +12,7 @@ from collections.abc import Callable
 _EPILOG = """\
 examples:
   dodas image pull quay.io/biocontainers/bwa:0.7.17--he4a0461_11
+  dodas image push debian:12 davs://storage.example.org/images      for machines without a registry
   dodas image load image.tar                made by docker save, podman save or skopeo copy
   dodas image import rootfs.tar my-tools:1  the tar of a root file system
   dodas image prepare debian:12             unpack it now, so that the first step need not wait
@@ -28,6 +29,7 @@ examples:
   dodas image pull debian:12 biocontainers/samtools:v1.9-4-deb_cv1
   dodas image pull localhost:5000/tools/aligner@sha256:3f4a…
   dodas image pull --platform linux/arm64 debian:12
+  dodas image pull --from davs://storage.example.org/images debian:12   as `dodas image push` left it
 
 environment:
   DODAS_REGISTRY_MIRRORS     docker.io=https://mirror.example.org/prefix,…: asked before the registry
@@ -35,6 +37,17 @@ environment:
   UDOCKER_REGISTRY           stands for Docker Hub, as for udocker
   REQUESTS_CA_BUNDLE         file with your site's certificates
   HTTPS_PROXY, NO_PROXY      as everywhere
+"""
+_PUSH = """\
+The layers become files that are named by their digests, and are sent only if they are not there yet.  A push
+that broke off goes on when the same command is given again; several at once do no harm.
+
+examples:
+  dodas image push debian:12 davs://storage.example.org/images
+  dodas image pull --from davs://storage.example.org/images debian:12
+  DODAS_IMAGE_STORAGE=davs://storage.example.org/images dodas run debian:12 -- cat /etc/os-release
+
+Tokens and certificates are found as for `dodas data`.
 """
 _LOAD = """\
 Archives of docker save, podman save, skopeo copy and buildah, compressed or not, and directories with an
@@ -116,6 +129,12 @@ def run(args: argparse.Namespace) -> int:
 def _add_bringing(command: Add) -> None:
     pull = command("pull", "fetch images from a registry", "image_bring:pull", _PULL)
     pull.add_argument("names", nargs="+", metavar="NAME", help="[HOST[:PORT]/]NAME[:TAG][@DIGEST]")
+    pull.add_argument(
+        "--from", dest="source", metavar="URL", help="storage to fetch them from, where `push` has put them"
+    )
+    push = command("push", "put images on WebDAV storage", "image_push:push", _PUSH)
+    push.add_argument("names", nargs="+", metavar="NAME", help="name, digest or id")
+    push.add_argument("url", metavar="URL", help="directory on the storage: davs://HOST/PATH")
     load = command("load", "load images from an archive", "image_bring:load", _LOAD)
     load.add_argument("archive", metavar="ARCHIVE", help="file, or directory with an OCI layout")
     load.add_argument("--name", metavar="NAME", help="what to call the image (default: its own name)")
@@ -131,7 +150,7 @@ def _add_bringing(command: Add) -> None:
         parser.add_argument(
             "--platform", metavar="OS/ARCH", help="such as linux/arm64 (default: this machine's)"
         )
-    for parser in (pull, load, bring, prepare):
+    for parser in (pull, push, load, bring, prepare):
         parser.add_argument("--quiet", "-q", action="store_true", help="no progress, only the result")
         _json(parser)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dodas.backends.words import size
 from dodas.cli.progress_bar import progress_bars
@@ -13,21 +13,36 @@ from dodas.containers.image import Image
 from dodas.containers.prepared import PreparedRoot
 from dodas.containers.store import Store
 
+if TYPE_CHECKING:
+    from dodas.containers.progress import OnProgress
+    from dodas.containers.reference import Reference
+
 
 def pull(args: argparse.Namespace) -> int:
-    """Fetch images from their registries."""
+    """Fetch images from their registries, or from storage."""
     from dodas.containers.reference import Reference
-    from dodas.containers.registry.pull import pull as pull_one
 
     references = [Reference.parse(name) for name in args.names]
-    store, images = Store(), []
+    bring, images = _from_storage if args.source else _from_registry, []
     for reference in references:
         with progress_bars(quiet=args.quiet) as progress:
-            image = pull_one(store, reference, platform=args.platform, progress=progress)
+            image = bring(args, reference, progress)
         images.append(image)
         if not args.json:
             _print(args, image)
     return _tell(args, images) if args.json else 0
+
+
+def _from_registry(args: argparse.Namespace, reference: Reference, progress: OnProgress) -> Image:
+    from dodas.containers.registry.pull import pull as pull_one
+
+    return pull_one(Store(), reference, platform=args.platform, progress=progress)
+
+
+def _from_storage(args: argparse.Namespace, reference: Reference, progress: OnProgress) -> Image:
+    from dodas.cli.image_push import pull_from
+
+    return pull_from(args, reference, progress)
 
 
 def load(args: argparse.Namespace) -> int:
@@ -52,12 +67,20 @@ def import_tar(args: argparse.Namespace) -> int:
 
 def prepare(args: argparse.Namespace) -> int:
     """Unpack images, those missing after a pull."""
+    from dodas.backends.bringing import Bringing
     from dodas.containers.prepare import prepare as prepare_one
 
     store, roots = Store(), []
     with progress_bars(quiet=args.quiet) as progress:
         for name in args.names:
-            root = prepare_one(store, name, pull=args.pull, platform=args.platform, progress=progress)
+            root = prepare_one(
+                store,
+                name,
+                pull=args.pull,
+                platform=args.platform,
+                progress=progress,
+                bring=Bringing(),
+            )
             roots.append((name, root))
     if args.json:
         print(json.dumps([_root_fields(name, root) for name, root in roots], indent=2))

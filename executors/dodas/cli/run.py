@@ -126,6 +126,7 @@ def _nothing() -> None:
 
 @contextmanager
 def _prepared(args: argparse.Namespace) -> Iterator[tuple[PreparedRoot, str]]:
+    from dodas.backends.bringing import Bringing
     from dodas.backends.preparation import EngineChoice
     from dodas.cli.progress_bar import progress_bars
     from dodas.containers.prepare import using
@@ -134,7 +135,8 @@ def _prepared(args: argparse.Namespace) -> Iterator[tuple[PreparedRoot, str]]:
     engine = EngineChoice(args.engine)()
     with ExitStack() as held:
         with progress_bars(quiet=not sys.stderr.isatty()) as progress:
-            root = held.enter_context(using(Store(), args.image, pull=args.pull, progress=progress))
+            use = using(Store(), args.image, pull=args.pull, progress=progress, bring=Bringing())
+            root = held.enter_context(use)
         yield root, engine
 
 

@@ -6,9 +6,10 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Literal
+from functools import partial
+from typing import Literal, Protocol
 
 from dodas.containers import locks, ready, tags
 from dodas.containers.diskfaults import disk_faults
@@ -24,6 +25,16 @@ from dodas.errors import ImageCorrupt, ImageNotFound, SpecError, StoreError
 
 Pull = Literal["missing", "never", "always"]
 
+
+class Bring(Protocol):
+    """Brings an image that is missing into a store."""
+
+    def __call__(
+        self, store: Store, reference: Reference, *, platform: str | None, progress: OnProgress
+    ) -> Image:
+        """Return the image; errors are those of `dodas.containers.registry.pull.pull`."""
+
+
 _TOUCH_EVERY = 60.0  # seconds; the collector needs no finer notion of "last used"
 
 
@@ -34,6 +45,7 @@ def prepare(
     pull: Pull = "missing",
     platform: str | None = None,
     progress: OnProgress = ignore,
+    bring: Bring | None = None,
 ) -> PreparedRoot:
     """Return the prepared root of an image; pull and unpack it first if need be.
 
@@ -46,6 +58,7 @@ def prepare(
         pull: Whether to ask the registry: if the image is ``missing``, ``never``, or ``always``.
         platform: ``linux/arm64`` and the like; ``None`` for this machine's, or what is in the store.
         progress: Told about waiting, pulling and unpacking.
+        bring: Used where the registry would be asked; default: ask it.
 
     Raises:
         ImageNotFound: There is no such image, here or at the registry.
@@ -55,13 +68,14 @@ def prepare(
     """
     if pull != "always" and (root := _remembered(store, name, platform)) is not None:
         return root
-    image = _found(store, name, pull, platform, progress)
+    pulled = partial(_pulled, store, name, platform, progress, bring or _from_registry)
+    image = _found(store, name, pull, platform, pulled)
     try:
         root = root_of(store, image, progress=progress)
     except LayerCorrupt:
         if pull == "never" or not _names_something(name):
             raise
-        root = root_of(store, _pulled(store, name, platform, progress), progress=progress)
+        root = root_of(store, pulled(), progress=progress)
     _remember(store, name, platform, image, root)
     return root
 
@@ -74,10 +88,11 @@ def using(
     pull: Pull = "missing",
     platform: str | None = None,
     progress: OnProgress = ignore,
+    bring: Bring | None = None,
 ) -> Iterator[PreparedRoot]:
     """Hold the prepared root of an image: nobody removes it meanwhile.  Arguments are those of `prepare`."""
     while True:
-        root = prepare(store, name, pull=pull, platform=platform, progress=progress)
+        root = prepare(store, name, pull=pull, platform=platform, progress=progress, bring=bring)
         with ExitStack() as stack:
             with disk_faults(store.root):
                 stack.enter_context(locks.shared(root.lock))
@@ -184,15 +199,15 @@ def _give_name(store: Store, image: Image, container: str) -> None:
         os.symlink(container, os.path.join(store.layout.containers, f"dodas-{readable}-{container[:8]}"))
 
 
-def _found(store: Store, name: str, pull: Pull, platform: str | None, progress: OnProgress) -> Image:
+def _found(store: Store, name: str, pull: Pull, platform: str | None, pulled: Callable[[], Image]) -> Image:
     if pull == "always" and _names_something(name):
-        return _pulled(store, name, platform, progress)
+        return pulled()
     try:
         image = lookup(store, name)
     except ImageNotFound:
         if pull == "never" or not _names_something(name):
             raise
-        return _pulled(store, name, platform, progress)
+        return pulled()
     if platform is None or _is_for(image, platform):
         return image
     if pull == "never":
@@ -200,13 +215,19 @@ def _found(store: Store, name: str, pull: Pull, platform: str | None, progress: 
             f"{name} in {store.root} is for {image.platform}, not for {platform}",
             hint=f"pull it with `dodas image pull --platform {platform} {name}`",
         )
-    return _pulled(store, name, platform, progress)
+    return pulled()
 
 
-def _pulled(store: Store, name: str, platform: str | None, progress: OnProgress) -> Image:
+def _pulled(store: Store, name: str, platform: str | None, progress: OnProgress, bring: Bring) -> Image:
+    return bring(store, Reference.parse(name), platform=platform, progress=progress)
+
+
+def _from_registry(
+    store: Store, reference: Reference, *, platform: str | None, progress: OnProgress
+) -> Image:
     from dodas.containers.registry.pull import pull as pull_image  # noqa: PLC0415 - needs requests
 
-    return pull_image(store, Reference.parse(name), platform=platform, progress=progress)
+    return pull_image(store, reference, platform=platform, progress=progress)
 
 
 def _names_something(name: str) -> bool:

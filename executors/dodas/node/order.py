@@ -126,7 +126,12 @@ class Order:
 
 
 # None of them may hold a password.
-_SETTINGS = ("DODAS_REGISTRY_MIRRORS", "DODAS_INSECURE_REGISTRIES", "UDOCKER_REGISTRY")
+_SETTINGS = (
+    "DODAS_IMAGE_STORAGE",
+    "DODAS_REGISTRY_MIRRORS",
+    "DODAS_INSECURE_REGISTRIES",
+    "UDOCKER_REGISTRY",
+)
 _SCALARS = (
     *("run", "job", "shared", "engine", "pull", "store", "cache_bytes", "chirp", "logs"),
     *("cores", "memory", "gpus", "patience", "papers"),

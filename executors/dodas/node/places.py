@@ -21,14 +21,19 @@ class Places:
     Args:
         sources: Paths of the submit side that get a place.
         base: Directory of this node for the places; each is a number in it.
+        named: Whether what is at a place has the name that it has on the submit side, below that number: for
+            steps that see the names, without a container.
     """
 
-    def __init__(self, sources: Iterable[str], base: str) -> None:
+    def __init__(self, sources: Iterable[str], base: str, *, named: bool = False) -> None:
         tops: list[str] = []
         for source in sorted({posixpath.normpath(source) for source in sources}, key=len):
             if not any(is_below(source, top) for top in tops):
                 tops.append(source)
-        self.places = {top: os.path.join(base, str(number)) for number, top in enumerate(tops)}
+        names = [posixpath.basename(top) if named else "" for top in tops]
+        self.places = {
+            top: os.path.join(base, str(number), names[number]).rstrip("/") for number, top in enumerate(tops)
+        }
 
     def here(self, path: str) -> str:
         """Return where a path of the submit side is on this node; itself if it has no place."""

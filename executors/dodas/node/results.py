@@ -62,6 +62,7 @@ class Report:
         problem: Why the node could not do its part, a sentence; empty if it could.
         node: Its name.
         left: Positions of steps that it gave back, not begun.
+        failure: What kind of failure its problem is, if no other node can do better.
     """
 
     run: str
@@ -70,10 +71,11 @@ class Report:
     problem: str = ""
     node: str = ""
     left: tuple[int, ...] = ()
+    failure: Failure = Failure.CONTAINER
 
     def to_json(self) -> str:
         """Return the report as one line of JSON."""
-        plain = {name: getattr(self, name) for name in (*_TEXTS, "left")}
+        plain = {name: getattr(self, name) for name in (*_TEXTS, "left", "failure")}
         return json.dumps({**plain, "format": FORMAT, "steps": [_plain(one) for one in self.steps]})
 
     @classmethod
@@ -89,7 +91,8 @@ class Report:
                 raise TransferError(f"a report of a node has the unknown format {plain['format']}")
             steps = tuple(map(_step_report, plain["steps"]))
             left = tuple(map(int, plain["left"]))
-            return cls(**{name: plain[name] for name in _TEXTS}, steps=steps, left=left)
+            texts = {name: plain[name] for name in _TEXTS}
+            return cls(**texts, steps=steps, left=left, failure=Failure(plain["failure"]))
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise TransferError(f"this is no report of a node: {error}") from error
 

@@ -43,7 +43,7 @@ class Stage:
             mount.source for mount in order.step.mounts if not is_nodes_own(mount, order.step, brought)
         ]
         inside = list(_own_paths(order.step)) if order.step.image is None else []
-        self._places = Places([*brought, *mounted, *inside], base)
+        self._places = Places([*brought, *mounted, *inside], base, named=order.step.image is None)
         self._streams = _streams(order.step)
 
     def lay_out(self) -> Step:
@@ -109,6 +109,8 @@ class Stage:
             path = seen(self.step, split(output.path)[0])
             if path is not None and here(path) != path:
                 yield here(path)
+        for output in remote.outputs(self.step) if self.step.image is None else ():
+            yield os.path.dirname(here(output.path))
         cwd = seen(self.step, self.step.cwd) if self.step.cwd else None
         if cwd is not None and here(cwd) != cwd:
             yield here(cwd)
@@ -216,7 +218,10 @@ def _own_paths(step: Step) -> Iterator[str]:
     if step.cwd:
         yield step.cwd
     yield from (item.target for item in remote.inputs(step))
-    yield from (split(item.path)[0] for item in remote.outputs(step))
+    for item in remote.outputs(step):
+        folder, pattern = split(item.path)
+        if not pattern or folder != "/":  # which is in all paths
+            yield folder if pattern else item.path
 
 
 def _streams(step: Step) -> tuple[tuple[Kind, str], ...]:

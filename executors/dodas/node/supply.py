@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from dodas.containers import ready
-from dodas.containers.prepare import Pull, using
+from dodas.containers.prepare import Bring, Pull, using
 from dodas.containers.prepared import PreparedRoot
 from dodas.containers.progress import OnProgress
 from dodas.containers.reference import Reference
@@ -45,6 +45,7 @@ class Supply:
         blobs: Directory with what came along with the job.
         bound: What images may take in the store, bytes; ``None`` is half of what is free for them.
         own: Whether the store is the node's own, where room may be made for new images.
+        bring: Brings what must come from a registry, or from storage that stands for all of them.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Supply:
         blobs: str,
         bound: int | None,
         own: bool,
+        bring: Bring,
     ) -> None:
         self.trouble = ""
         self._place = store
@@ -67,6 +69,7 @@ class Supply:
         self._blobs = blobs
         self._bound = bound
         self._own = own
+        self._bring = bring
 
     @contextmanager
     def __call__(self, name: str, progress: OnProgress) -> Iterator[PreparedRoot]:
@@ -89,7 +92,9 @@ class Supply:
     def _enter(self, held: ExitStack, name: str, progress: OnProgress) -> PreparedRoot:
         source = self._sources.get(name)
         if source is None:
-            return held.enter_context(using(self._store(), name, pull=self._pull, progress=progress))
+            return held.enter_context(
+                using(self._store(), name, pull=self._pull, progress=progress, bring=self._bring)
+            )
         attempt = 0
         while True:
             attempt += 1
@@ -153,9 +158,7 @@ class Supply:
         if self._pull == "never":
             raise refusal
         try:
-            from dodas.containers.registry.pull import pull  # noqa: PLC0415 - seldom needed
-
-            pull(self._store(), Reference.parse(source.name), progress=progress)
+            self._bring(self._store(), Reference.parse(source.name), platform=None, progress=progress)
         except ImportError:  # a Python that was not built to speak HTTPS
             raise refusal from None
         except (ImageError, SpecError) as error:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from dodas.staging.checksums import ALGORITHMS
 from dodas.staging.digests import want
+from dodas.staging.manners import Manner
 from dodas.staging.response import Response
+from dodas.staging.servers import is_xrootd
 from dodas.staging.session import Session
 from dodas.staging.urls import Url
 
 _CANNOT = 500
+_NOT_THERE = 404
 
 
 def ask_with_digest(
@@ -26,18 +30,34 @@ def ask_with_digest(
 ) -> Response:
     """Ask for a file, or what there is to know of it, and for one of its checksums.
 
-    XRootD fails if it cannot compute one, even of files that are not there; it is asked without then.
+    XRootD fails if it cannot compute one, even of files that are not there; it is asked without then.  Once
+    it is known, it is not asked for one along with a file, which it does not survive when it is busy, nor
+    believed at once that a file is not there whose checksum was wanted.
     """
     fields = dict(headers or {})
-    response = session.exchange.ask(
-        method,
-        url,
-        headers={**fields, "Want-Digest": want(tuple(algorithms) or ALGORITHMS[:1])},
-        origin=origin,
-        ok=(*ok, _CANNOT),
-        retry=retry,
-    )
-    if response.status != _CANNOT:
-        return response
-    response.drain()
+    delicate = session.manners.known(url, Manner.ONE_BY_ONE) is True
+    if not (delicate and method == "GET"):
+        wanted = {"Want-Digest": want(tuple(algorithms) or ALGORITHMS[:1])}
+        doubted = (_CANNOT, _NOT_THERE) if delicate else (_CANNOT,)
+        with _turn(session, url):
+            response = session.exchange.ask(
+                method, url, headers={**fields, **wanted}, origin=origin, ok=(*ok, *doubted), retry=retry
+            )
+        session.manners.learn(url, Manner.ONE_BY_ONE, is_xrootd(response.headers))
+        if response.status in ok or response.status not in doubted:
+            return response
+        response.drain()
     return session.exchange.ask(method, url, headers=fields, origin=origin, ok=ok, retry=retry)
+
+
+@contextmanager
+def _turn(session: Session, url: Url) -> Iterator[None]:
+    """Wait for whoever asks the same server, unless that is known to bear several.
+
+    XRootD, up to 5.5 at least, dies when it computes checksums for some at the same time.
+    """
+    if session.manners.known(url, Manner.ONE_BY_ONE) is False:
+        yield
+        return
+    with session.manners.turn(url):
+        yield

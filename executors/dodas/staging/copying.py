@@ -25,7 +25,8 @@ def copy(session: Session, source: Url, destination: Url, *, overwrite: bool, pr
     """See `dodas.staging.storage.Storage.copy`."""
     if (source.authority, source.path) == (destination.authority, destination.path):
         raise SpecError(f"{source.redacted} cannot be copied onto itself", hint="choose another name")
-    servers.refuse_unspeakable(session, source, origin=source)
+    for end in (source, destination):
+        servers.refuse_unspeakable(session, end, origin=end)
     found = _readable(session, source)
     if not overwrite:
         refuse_what_is_there(session, destination, origin=destination)

@@ -7,7 +7,7 @@ import re
 from dodas.errors import Corrupt, DodasError, StorageUnreachable, TransferError
 from dodas.staging import digests, listing
 from dodas.staging.response import Response
-from dodas.staging.servers import is_xrootd, unspeakable
+from dodas.staging.servers import is_unspeakable, is_xrootd, unspeakable
 from dodas.staging.session import Session, as_dav
 from dodas.staging.urls import Url
 from dodas.staging.values import Checksum
@@ -82,17 +82,26 @@ def refuse_what_is_no_file(session: Session, url: Url, response: Response, *, is
             f"{url.redacted} is not ready at {response.endpoint}",
             hint="try again later: the storage is fetching it, from tape perhaps",
         )
-    if "%3F" in url.path and is_xrootd(response.headers):
+    if is_unspeakable(url) and is_xrootd(response.headers):
         raise unspeakable(url)
-    if is_certain or not _may_be_a_page(url, response):
-        return
+    if not is_certain and _may_be_a_page(url, response):
+        refuse_page(session, url, response.url, response.length)
+
+
+def refuse_page(session: Session, url: Url, where: Url, length: int | None) -> None:
+    """Fail if what was sent is a page for people, or a listing, and not a file of that length.
+
+    Raises:
+        Corrupt: It is a page.
+        TransferError: It is a listing.
+    """
     try:
-        entry = listing.stat(session.exchange, as_dav(response.url))
+        entry = listing.stat(session.exchange, as_dav(where))
     except DodasError:
         entry = None
     if entry is not None and entry.is_directory:
         raise TransferError(f"{url.redacted} is a directory", hint="ask for what is in it")
-    if entry is None or entry.size is None or entry.size != response.length:
+    if entry is None or entry.size is None or entry.size != length:
         raise Corrupt(
             f"{url.redacted} was answered with a page for people instead of the file",
             hint="look at it with a browser: it may say that you have to log in",
@@ -105,10 +114,7 @@ def _number(text: str) -> int | None:
 
 def _may_be_a_page(url: Url, response: Response) -> bool:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in _PAGES:
-        return not url.name.lower().endswith(_PAGE_NAMES)
-    # XRootD lists a directory without saying that it does; of a file it tells the checksum.
-    return is_xrootd(response.headers) and not kind and not digests.told_by(response.headers)
+    return kind in _PAGES and not url.name.lower().endswith(_PAGE_NAMES)
 
 
 def _range(response: Response) -> tuple[int, int | None]:

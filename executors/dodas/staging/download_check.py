@@ -9,10 +9,11 @@ from dodas.staging import checksums
 from dodas.staging.asking import ask_with_digest
 from dodas.staging.checksums import ALGORITHMS, Hasher
 from dodas.staging.digests import told_by
-from dodas.staging.download_answer import without_query
+from dodas.staging.download_answer import refuse_page, without_query
 from dodas.staging.manners import Manner
 from dodas.staging.parts import Part
 from dodas.staging.response import Response
+from dodas.staging.servers import is_xrootd
 from dodas.staging.session import Session
 from dodas.staging.urls import Url
 from dodas.staging.values import Checksum, Expected, Received
@@ -54,6 +55,9 @@ def checked(
     if session.settings.verify and not any(one.algorithm in ALGORITHMS for one in expected.checksums):
         told = _told(session, url, response, size)
         expected = Expected(size=expected.size, checksums=(*expected.checksums, *told))
+    if not expected.checksums and is_xrootd(response.headers):
+        # It lists a directory without saying that it does.
+        refuse_page(session, url, response.url, size)
     found = hasher.digests()
     missing = set(algorithms(expected)) - {one.algorithm for one in found}
     if missing:
@@ -73,5 +77,6 @@ def _told(session: Session, url: Url, response: Response, size: int) -> tuple[Ch
             found = told_by(answer.headers)
     except DodasError:
         return ()  # signed for GET alone, perhaps; the size has been compared
-    session.manners.learn(response.url, Manner.DIGESTS, bool(found))
+    if found or not is_xrootd(response.headers):  # which has none of directories
+        session.manners.learn(response.url, Manner.DIGESTS, bool(found))
     return found

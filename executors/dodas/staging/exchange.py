@@ -21,6 +21,7 @@ from dodas.staging.proxies import Proxies
 from dodas.staging.requesting import Asker, Call
 from dodas.staging.response import Response
 from dodas.staging.settings import Settings
+from dodas.staging.stale import forget_stale
 from dodas.staging.trust import Contexts
 from dodas.staging.urls import Url
 
@@ -147,6 +148,7 @@ class Exchange:
                 return 0.0
             raise faults.broken(call.method, call.url, cut) from None
         if response.status in ok:
+            forget_stale(response, call.fields)
             return response
         asked = patience.seconds_asked(response.headers.get("Retry-After"))
         passes = faults.may_pass(response) and (call.repeatable or response.status in _UNTOUCHED)

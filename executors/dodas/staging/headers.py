@@ -31,6 +31,11 @@ class Headers(Mapping[str, str]):
         """Return each value of ``name``, none if it is not there."""
         return tuple(self._fields.get(name.lower(), ()))
 
+    def without(self, name: str) -> Headers:
+        """Return all fields but those of one name."""
+        kept = [(one, value) for one, values in self._fields.items() for value in values]
+        return Headers([(one, value) for one, value in kept if one != name.lower()])
+
     def has(self, name: str, word: str) -> bool:
         """Tell whether ``word`` is in the list that ``name`` holds, such as ``close`` in ``Connection``."""
         values = self._fields.get(name.lower(), ())

@@ -24,6 +24,7 @@ class Manner(Enum):
     XROOTD = "is XRootD, which has its own way with names"
     MOVES = "renames files"
     COPIES = "copies from and to other servers"
+    ONE_BY_ONE = "must not be asked for several checksums at a time"
 
 
 class Manners:
@@ -32,6 +33,7 @@ class Manners:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
         self._known: dict[tuple[str, Manner], tuple[bool, float]] = {}
 
     def learn(self, url: Url, manner: Manner, does: bool) -> None:
@@ -49,3 +51,8 @@ class Manners:
     def is_dead(self, url: Url) -> bool:
         """Tell whether the server of ``url`` did not answer lately."""
         return self.known(url, Manner.DEAD) is True
+
+    def turn(self, url: Url) -> threading.Lock:
+        """Return the lock of those who ask the server of ``url`` one after the other."""
+        with self._lock:
+            return self._turns.setdefault(url.authority, threading.Lock())

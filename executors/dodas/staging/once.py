@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from dodas.staging.storage import Storage
 
 
+_PART = 32  # of what is free
+
+
 class Cache:
     """A directory of verified files, shared by the processes of one user on one machine.
 
@@ -38,6 +41,7 @@ class Cache:
         self.path, self.limit = os.path.abspath(path), limit
         self._files, self._locks = os.path.join(self.path, "files"), os.path.join(self.path, "locks")
         self._held: dict[str, int] = {}
+        self._slack = -1
         self._guard = threading.Lock()
         with disk_faults(self.path):
             for directory in (self.path, self._files, self._locks):
@@ -142,15 +146,25 @@ class Cache:
                 self._held[path] = fd
 
     def _shrink(self, room: int) -> None:
-        """Remove the longest unused until ``room`` bytes more are within the limit."""
+        """Remove the longest unused until ``room`` bytes more are within the limit.
+
+        To look at all that there is takes a while, so it is not done for each of many small files: only
+        when a small part of what was free at the last look has been used.  Others use theirs meanwhile.
+        """
+        with self._guard:
+            self._slack -= room
+            if self._slack >= 0:
+                return
         with disk_faults(self.path):
             kept = sorted(self._kept(), key=lambda one: one.used)
             total = sum(one.size for one in kept) + room
             for one in kept:
                 if total <= self.limit:
-                    return
+                    break
                 if self._remove(one):
                     total -= one.size
+        with self._guard:
+            self._slack = (self.limit - total) // _PART
 
     def _kept(self) -> Iterator[Kept]:
         for key in os.listdir(self._files):

@@ -32,12 +32,13 @@ class Part:
         target: What it will be called.
         fd: Where its bytes go.
         memo: What the bytes that it has are of; ``None`` if there are none to go on with.
+        lasting: Whether somebody else could find it, and go on with it.
     """
 
-    def __init__(self, target: str, path: str, fd: int) -> None:
-        self.target, self.fd = target, fd
+    def __init__(self, target: str, path: str, fd: int, *, lasting: bool) -> None:
+        self.target, self.fd, self.lasting = target, fd, lasting
         self._path, self._state = path, f"{path[: -len('.part')]}.state"
-        self.memo = parts_memo.read(self._state)
+        self.memo = parts_memo.read(self._state) if os.fstat(fd).st_size else None
 
     @property
     def length(self) -> int:
@@ -141,7 +142,7 @@ def opened(target: str, *, resume: bool) -> Iterator[Part]:
             part.cut(0)
         yield part
     except BaseException as error:
-        if part.length == 0 or is_full(error):
+        if part.length == 0 or is_full(error) or not part.lasting:
             part.discard()
         raise
     finally:
@@ -153,11 +154,12 @@ def _open(target: str) -> Part:
     stem = os.path.join(directory, f".dodas-{hashlib.sha256(os.fsencode(name)).hexdigest()[:24]}")
     path = f"{stem}.part"
     fd = _ours(path)
+    lasting = fd is not None
     if fd is None:
         # No locks here, or the name is taken by somebody else: one that nobody can guess, for this time.
         path = f"{stem}-{os.urandom(8).hex()}.part"
         fd = os.open(path, _FLAGS | os.O_EXCL, 0o666)
-    return Part(target, path, fd)
+    return Part(target, path, fd, lasting=lasting)
 
 
 def _ours(path: str) -> int | None:

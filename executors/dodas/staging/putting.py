@@ -45,10 +45,13 @@ class Place:
         return self.into != self.final
 
 
-def direct(session: Session, url: Url, *, origin: Url, federated: bool = False) -> Place:
+def direct(
+    session: Session, url: Url, *, origin: Url, federated: bool = False, overwrite: bool = False
+) -> Place:
     """Return the place for a file on a server that stores it itself."""
     servers.refuse_unspeakable(session, url, origin=origin)
-    whole = servers.is_whole(session, url, origin=origin)
+    # The old copies in a federation have to go first; by then it is to be sure that the new one arrives.
+    whole = servers.is_whole(session, url, origin=origin) and not (federated and overwrite)
     into = temporary(url) if not whole and renames(session, url, origin=origin) else url
     return Place(origin=origin, final=url, into=into, federated=federated)
 
@@ -73,7 +76,7 @@ def redirection(response: Response) -> Url | None:
     return target
 
 
-def elsewhere(session: Session, url: Url, target: Url) -> Place:
+def elsewhere(session: Session, url: Url, target: Url, *, overwrite: bool) -> Place:
     """Return the place for a file that the server of ``url`` wants to be put at ``target``."""
     if target.is_signed:
         # An object store, which shows nothing before it is complete; and the name is part of the signature.
@@ -81,7 +84,7 @@ def elsewhere(session: Session, url: Url, target: Url) -> Place:
     if target.query:
         # A server that keeps the names itself and only the bytes elsewhere.
         return Place(origin=url, final=url, into=temporary(url) if renames(session, url, origin=url) else url)
-    return direct(session, target, origin=url, federated=True)
+    return direct(session, target, origin=url, federated=True, overwrite=overwrite)
 
 
 def put(session: Session, place: Place, body: Body, *, overwrite: bool, follow: bool) -> Response:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from dodas.errors import NotThere, StorageUnreachable, TransferError
 from dodas.staging import listing, replicas, servers, urls
 from dodas.staging.session import ELSEWHERE, Session, as_dav
@@ -98,14 +96,12 @@ def _remove_tree(session: Session, url: Url) -> None:
             _remove_emptied(session, here)
             continue
         pending.append((here, True))
-        files = []
         for entry in listing.entries(session.exchange, here):
             below = urls.parse(entry.url)
             if entry.is_directory:
                 pending.append((below, False))
             else:
-                files.append(below)
-        _quietly(session, files)
+                _remove_quietly(session, below)
 
 
 def _remove_emptied(session: Session, url: Url) -> None:
@@ -119,9 +115,8 @@ def _remove_emptied(session: Session, url: Url) -> None:
         ) from error
 
 
-def _quietly(session: Session, gone: Iterable[Url]) -> None:
-    for url in gone:
-        try:
-            remove_everywhere(session, url)
-        except NotThere:
-            continue  # somebody else was faster
+def _remove_quietly(session: Session, url: Url) -> None:
+    try:
+        remove_everywhere(session, url)
+    except NotThere:
+        return  # somebody else was faster

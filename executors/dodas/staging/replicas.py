@@ -29,7 +29,8 @@ def metalink_of(session: Session, url: Url) -> Metalink | None:
     headers = {"Accept": ACCEPT}
     with ask("HEAD", url, headers=headers, ok=(200, *_REDIRECTS), follow=False, retry=False) as response:
         where = _metalink_url(url, response)
-    session.manners.learn(url, Manner.METALINK, where is not None)
+    if where is not None or not session.manners.known(url, Manner.METALINK):
+        session.manners.learn(url, Manner.METALINK, where is not None)
     if where is None:
         return None
     with ask("GET", where, headers=headers, origin=url, retry=False) as response:

@@ -49,7 +49,8 @@ class Call:
     @property
     def repeatable(self) -> bool:
         """Whether it does no harm to ask twice."""
-        return self.method in REPEATABLE
+        # What is to be stored only if there is nothing would meet itself.
+        return self.method in REPEATABLE and "If-None-Match" not in self.fields
 
 
 class Asker:

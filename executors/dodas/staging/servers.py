@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dodas.errors import SpecError, TransferError
 from dodas.staging import urls
 from dodas.staging.headers import Headers
@@ -9,7 +11,8 @@ from dodas.staging.manners import Manner
 from dodas.staging.session import Session
 from dodas.staging.urls import Url
 
-_CUT_AT = "%3F"
+# What XRootD cannot have in names, as we encode it: question marks and control characters.
+_ENDS_NAMES = re.compile("%3F|%[01][0-9A-F]|%7F")
 
 
 def is_whole(session: Session, url: Url, *, origin: Url) -> bool:
@@ -20,20 +23,25 @@ def is_whole(session: Session, url: Url, *, origin: Url) -> bool:
 def refuse_unspeakable(session: Session, url: Url, *, origin: Url) -> None:
     """Fail if the server would take the name of ``url`` for another one.
 
-    XRootD cuts names at a question mark, also at one that is encoded: it would read, replace or remove a file
-    that nobody has named.
+    XRootD cuts names at a question mark, also at one that is encoded, and at line breaks when it is asked for
+    checksums: it would read, replace or remove a file that nobody has named.
 
     Raises:
         SpecError: It would.
     """
-    if _CUT_AT in origin.path and _known(session, url, origin, Manner.XROOTD):
+    if is_unspeakable(origin) and _known(session, url, origin, Manner.XROOTD):
         raise unspeakable(origin)
+
+
+def is_unspeakable(url: Url) -> bool:
+    """Tell whether the name of ``url`` is one that XRootD takes for another."""
+    return _ENDS_NAMES.search(url.path) is not None
 
 
 def unspeakable(url: Url) -> SpecError:
     """Return the error for a name that a server cannot have."""
     return SpecError(
-        f"{url.redacted} has a question mark in its name, at which XRootD cuts names",
+        f"{url.redacted} has a question mark or a control character in its name, at which XRootD cuts it",
         hint="choose another name",
     )
 

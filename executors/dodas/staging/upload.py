@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dodas.errors import Corrupt, SpecError, StorageUnreachable, TransferError
+from dodas.errors import AlreadyThere, Corrupt, SpecError, StorageUnreachable, TransferError
 from dodas.staging import putting, servers, sources, upload_check
 from dodas.staging.failures import Failures
 from dodas.staging.manners import Manner
@@ -12,8 +12,9 @@ from dodas.staging.removal import discard, remove_for_good
 from dodas.staging.response import Response
 from dodas.staging.session import Session
 from dodas.staging.sources import Source
+from dodas.staging.upload_aftermath import Aftermath
 from dodas.staging.urls import Url
-from dodas.staging.values import Checksum, OnProgress, Stored
+from dodas.staging.values import Checksum, OnProgress, Stored, Verified
 
 
 def upload(
@@ -48,27 +49,40 @@ class Upload:
     ) -> None:
         self._session, self._source, self._url = session, source, url
         self._overwrite, self._progress = overwrite, progress
-        self._left: list[Place] = []  # what could not be taken back yet
+        self._aftermath = Aftermath(session, source, url)
 
     def run(self) -> Stored:
         """Send it, from the beginning each time, until the server that took it has it."""
+        try:
+            return self._until_it_is_there()
+        finally:
+            self._aftermath.sweep()
+
+    def _until_it_is_there(self) -> Stored:
         failures = Failures(self._session.settings)
         while True:
             try:
-                stored = self._once()
+                stored = self._found() or self._once()
+            except AlreadyThere:
+                # By us, perhaps: the server may have been at it still when we looked.
+                stored = self._found()
+                if stored is None:
+                    raise
             except (StorageUnreachable, Corrupt) as error:
                 self._session.failed(error)
                 failures.add(error)
                 failures.rest_or_raise()
-            else:
-                if stored is not None:
-                    return stored
+                continue
+            if stored is not None:
+                return stored
+
+    def _found(self) -> Stored | None:
+        found = self._aftermath.found()
+        return self._stored(*found, Verified.CHECKSUM) if found else None
 
     def _once(self) -> Stored | None:
         """Return ``None`` if the server turned out to be of another kind: it has to be done once more."""
-        while self._left:
-            self._take_back(self._left[-1])
-            self._left.pop()
+        self._aftermath.clear()
         place = self._place()
         with self._put(place, follow=False) as response:
             target = putting.redirection(response)
@@ -77,7 +91,7 @@ class Upload:
             return self._finish(place, response)
         if place.is_temporary:
             return None  # nothing was stored; next time it is asked where the file itself is to go
-        place = putting.elsewhere(self._session, self._url, target)
+        place = putting.elsewhere(self._session, self._url, target, overwrite=self._overwrite)
         if self._overwrite and not place.is_temporary:
             remove_for_good(self._session, self._url)
         with self._put(place, follow=True) as response:
@@ -86,14 +100,18 @@ class Upload:
 
     def _place(self) -> Place:
         """Return where to put it as long as no server says otherwise."""
-        if self._session.manners.known(self._url, Manner.REDIRECTS):
-            servers.refuse_unspeakable(self._session, self._url, origin=self._url)
-            place = Place(origin=self._url, final=self._url, into=self._url)
+        session, url = self._session, self._url
+        if session.manners.known(url, Manner.REDIRECTS):
+            servers.refuse_unspeakable(session, url, origin=url)
+            place = Place(origin=url, final=url, into=url)
         else:
-            place = putting.direct(self._session, self._url, origin=self._url)
-        heeds = servers.is_whole(self._session, self._url, origin=self._url)
-        if not self._overwrite and not heeds:
-            refuse_what_is_there(self._session, self._url, origin=self._url)
+            place = putting.direct(session, url, origin=url)
+            # XRootD goes on telling the checksum of an old file in whose place one of the same second is put.
+            in_place = self._overwrite and not place.is_temporary
+            if in_place and servers.is_xrootd_at(session, url, origin=url):
+                remove_for_good(session, url)
+        if not self._overwrite and not servers.is_whole(session, url, origin=url):
+            refuse_what_is_there(session, url, origin=url)
         return place
 
     def _put(self, place: Place, *, follow: bool) -> Response:
@@ -101,55 +119,35 @@ class Upload:
         try:
             return putting.put(self._session, place, body, overwrite=self._overwrite, follow=follow)
         except BaseException as error:
-            self._after_failure(place, error)
+            self._aftermath.put_failed(place, error)
             if isinstance(error, TransferError):
                 # The user does not know the other name.
                 error.args = (str(error).replace(place.into.redacted, self._url.redacted),)
             raise
 
-    def _after_failure(self, place: Place, error: BaseException) -> None:
-        """Leave nothing of what was sent, as far as that can be done now."""
-        if not self._source.sent:
-            return
-        if place.is_temporary:
-            discard(self._session, place.into, origin=self._url)
-        elif isinstance(error, TransferError) and not servers.is_whole(
-            self._session, place.final, origin=self._url
-        ):
-            self._left.append(place)
-
-    def _take_back(self, place: Place) -> None:
-        """Remove what is left of an upload that broke off, if it is that."""
-        if upload_check.is_beginning(self._session, place.final, self._source, origin=self._url):
-            discard(self._session, place.final, origin=self._url)
-
-    def _give_name(self, place: Place, found: tuple[Checksum, ...]) -> bool:
-        size = self._source.size
-        named = give_name(self._session, place, overwrite=self._overwrite, size=size, found=found)
-        if not named:
-            discard(self._session, place.into, origin=self._url)
-        return named
-
     def _finish(self, place: Place, response: Response) -> Stored | None:
         if response.status == 412:
             raise there(self._url)
-        where = place.into if response.url.query else response.url
+        where, size = place.into if response.url.query else response.url, self._source.size
         try:
             found = self._source.checksums()
-            verified = upload_check.confirmed(
-                self._session, where, origin=self._url, size=self._source.size, found=found
-            )
-            if place.is_temporary and not self._give_name(place, found):
+            verified = upload_check.confirmed(self._session, where, origin=self._url, size=size, found=found)
+            if place.is_temporary and not give_name(
+                self._session, place, overwrite=self._overwrite, size=size, found=found
+            ):
+                discard(self._session, place.into, origin=self._url)
                 return None
-        except BaseException:
-            discard(self._session, place.into, origin=self._url)
+        except BaseException as error:
+            self._aftermath.end_failed(place, error)
             raise
         if place.federated:
             await_sight(self._session, self._url)
-        endpoint = (place.final if place.is_temporary else where).redacted.partition("?")[0]
+        return self._stored(place.final if place.is_temporary else where, found, verified)
+
+    def _stored(self, where: Url, found: tuple[Checksum, ...], verified: Verified) -> Stored:
         return Stored(
             url=self._url.redacted,
-            endpoint=endpoint,
+            endpoint=where.redacted.partition("?")[0],
             size=self._source.size,
             checksums=found,
             verified=verified,

@@ -64,7 +64,11 @@ def _length(response: Response) -> int | None:
 
 
 def is_there(session: Session, where: Url, *, origin: Url, size: int, found: tuple[Checksum, ...]) -> bool:
-    """Tell whether a server has exactly what was sent, though it may not have said so."""
+    """Tell whether a server has exactly what was sent, though it may not have said so.
+
+    Raises:
+        StorageUnreachable: It does not answer.
+    """
     hasher = Hasher([one.algorithm for one in found])
     try:
         with session.exchange.ask("GET", where, origin=origin) as response:
@@ -73,6 +77,8 @@ def is_there(session: Session, where: Url, *, origin: Url, size: int, found: tup
             buffer = memoryview(bytearray(_BLOCK))
             while count := response.readinto(buffer):
                 hasher.update(buffer[:count])
+    except StorageUnreachable:
+        raise
     except TransferError:
         return False
     return hasher.count == size and compare(found, hasher.digests()) is True

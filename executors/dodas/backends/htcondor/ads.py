@@ -15,6 +15,7 @@ from dodas.backends.htcondor.jobs import Tries
 from dodas.backends.htcondor.policy import NODE_FAULT, Policy
 from dodas.errors import SpecError
 from dodas.step import MIB, Step
+from dodas.worker import remote
 
 PREFIX = "htcondor."
 _KIB = 1 << 10
@@ -22,6 +23,8 @@ _STAGING = 600  # seconds added to a step's time for what comes before and after
 _KEPT = 20  # seconds that a slot is kept for the steps that follow on what it made, which then start at once
 _LEASE = 60  # seconds after which a node that is not heard of is given up
 _HARMLESS = " /:,._-@+=~"
+# By path and by name: which of them counts for what is in a directory differs between versions.
+_SECRETS = "in/token,in/proxy,token,proxy"
 # What the backend itself says; everything else is the user's to say.
 _OURS = frozenset(
     {
@@ -119,6 +122,7 @@ def item(
         "+DodasRequeues": str(requeues),
         "+DodasAvoid": _text(",".join(tries.avoid)) if tries.avoid else "",
         "+DodasAvoidUntil": str(until) if tries.avoid else "",
+        "encrypt_input_files": _SECRETS if any(map(remote.is_involved, steps)) else "",
     }
     limits = [one.walltime.total_seconds() for one in asked if one.walltime is not None]
     if len(limits) == len(asked):
@@ -164,8 +168,6 @@ _TRANSFERRED = {
     "should_transfer_files": "YES",
     "when_to_transfer_output": "ON_EXIT",
     "transfer_input_files": "order.json,in,out",
-    # By path and by name: which of them is looked at for what is in a directory differs between versions.
-    "encrypt_input_files": "order.json,in/token,in/proxy,token,proxy",
     "transfer_output_files": "out",
 }
 

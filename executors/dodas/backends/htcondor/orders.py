@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dodas.backends.bringing import VARIABLE
 from dodas.backends.htcondor.papers import Papers
 from dodas.containers.removal import remove_tree
 from dodas.containers.store import Store
@@ -170,7 +171,7 @@ class Orders:
         asked = [step.resources for step in steps]
         known = [one.memory for one in asked if one.memory is not None]
         inputs = _Inputs(self.path(number, order.INPUTS))
-        storage = any(map(remote.is_involved, steps))
+        storage = any(map(_needs_storage, steps))
         if storage:
             self._papers(number)
         images = {step.image: self._image(step.image) for step in steps if step.image is not None}
@@ -208,6 +209,10 @@ class Orders:
         if name not in self._images:
             self._images[name] = describe(self._store, name)
         return self._images[name]
+
+
+def _needs_storage(step: Step) -> bool:
+    return remote.is_involved(step) or bool(step.image and os.environ.get(VARIABLE))
 
 
 class _Inputs:

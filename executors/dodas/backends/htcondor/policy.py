@@ -83,7 +83,15 @@ def ran_out_of_memory(result: Result, resources: Resources) -> bool:
     return in_time or result.usage.peak_memory > resources.memory
 
 
-def lost(policy: Policy, ending: Ending, tries: Tries, node: str, problem: str = "") -> Again | Fail:
+def lost(
+    policy: Policy,
+    ending: Ending,
+    tries: Tries,
+    node: str,
+    problem: str = "",
+    *,
+    failure: Failure = Failure.CONTAINER,
+) -> Again | Fail:
     """Return what to do about a step whose job left the queue without a word on it.
 
     Args:
@@ -92,6 +100,7 @@ def lost(policy: Policy, ending: Ending, tries: Tries, node: str, problem: str =
         tries: What was tried before.
         node: Where it was.
         problem: What the worker says.
+        failure: What kind of failure that is.
     """
     at = f" on {node}" if node else ""
     if ending.removed:
@@ -100,7 +109,7 @@ def lost(policy: Policy, ending: Ending, tries: Tries, node: str, problem: str =
     if tries.lost < policy.retries:
         return _elsewhere(tries, node, why)
     times = "" if tries.lost == 0 else f" (tried {tries.lost + 1} times)"
-    failure = Failure.CONTAINER if ending.exit_code == NODE_FAULT else Failure.LOST
+    failure = failure if ending.exit_code == NODE_FAULT else Failure.LOST
     return Fail(failure=failure, reason=f"lost{at}{times}: {why}")
 
 

@@ -69,6 +69,15 @@ class Platform:
         architecture, variant = _MACHINES.get(machine, (machine, ""))
         return cls(architecture=architecture, variant=variant)
 
+    @classmethod
+    def wanted(cls, text: str | None) -> tuple[Platform, ...]:
+        """Return what an image may be for, the best first: ``text``, or all that this machine runs.
+
+        Raises:
+            SpecError: ``text`` is no platform.
+        """
+        return (cls.parse(text),) if text else cls.here().runnable()
+
     def runnable(self) -> tuple[Platform, ...]:
         """Return the platforms whose programs run here, the best first."""
         others = _ALSO.get((self.architecture, self.variant), ())

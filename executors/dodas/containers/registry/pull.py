@@ -6,7 +6,8 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from dodas.containers.image import Image
 from dodas.containers.progress import OnProgress, Progress, ignore
@@ -22,6 +23,16 @@ from dodas.containers.store import Store
 
 _AT_ONCE = 4  # blobs; more rarely make one image faster, and registries count connections
 _LARGEST_CONFIG = 16 << 20  # bytes; it is read into memory
+
+
+class Carrier(Protocol):
+    """What brings blobs into a store; usable from several threads."""
+
+    def bring(self, blob: Descriptor) -> None:
+        """Have ``blob`` in the store."""
+
+    def stop(self) -> None:
+        """End all transfers soon."""
 
 
 def pull(
@@ -54,20 +65,51 @@ def pull(
         SpecError: The platform, a file of credentials or an environment variable cannot be read.
         StoreError: The store cannot be written to.
     """
-    wanted = (Platform.parse(platform),) if platform else Platform.here().runnable()
+    wanted = Platform.wanted(platform)
     patience = patience or Patience()
     with Wire(Surroundings(os.environ), patience) as wire, store.adding():
         found = resolve(wire, reference, wanted)
-        manifest = found.manifest
-        config = _config(store, Courier(store, found.sources, patience=patience), manifest, reference)
-        _check_platform(config, wanted, reference)
-        courier = Courier(store, found.sources, patience=patience, progress=_one_at_a_time(progress))
-        _bring_all(courier, [blob for blob in manifest.blobs if blob != manifest.config])
-        layers = [layer.digest for layer in manifest.layers]
-        return store.add_image(reference, config, manifest.content, layers, manifest.digest)
+
+        def courier(tell: OnProgress) -> Courier:
+            return Courier(store, found.sources, patience=patience, progress=tell)
+
+        return take(store, reference, found.manifest, wanted, carrier=courier, progress=progress)
 
 
-def _config(store: Store, courier: Courier, manifest: Manifest, reference: Reference) -> bytes:
+def take(
+    store: Store,
+    reference: Reference,
+    manifest: Manifest,
+    wanted: tuple[Platform, ...],
+    *,
+    carrier: Callable[[OnProgress], Carrier],
+    progress: OnProgress = ignore,
+) -> Image:
+    """Bring all that an image consists of and file it, within `Store.adding`.
+
+    Args:
+        store: Where to.
+        reference: What to call it.
+        manifest: What it consists of.
+        wanted: Platforms of which it must be for one.
+        carrier: Makes what brings its blobs, and tells how far they are from several threads.
+        progress: Told the bytes of each layer; called from one thread at a time.
+
+    Raises:
+        ImageNotFound: It is for another platform.
+        ImageError: What the carrier said; or it is damaged.
+        StoreError: The store cannot be written to.
+    """
+    config = _config(store, carrier(ignore), manifest, reference)
+    _check_platform(config, wanted, reference)
+    _bring_all(
+        carrier(_one_at_a_time(progress)), [blob for blob in manifest.blobs if blob != manifest.config]
+    )
+    layers = [layer.digest for layer in manifest.layers]
+    return store.add_image(reference, config, manifest.content, layers, manifest.digest)
+
+
+def _config(store: Store, courier: Carrier, manifest: Manifest, reference: Reference) -> bytes:
     if manifest.config.size > _LARGEST_CONFIG:
         raise damaged(str(reference))
     courier.bring(manifest.config)
@@ -91,7 +133,7 @@ def _check_platform(config: bytes, wanted: tuple[Platform, ...], reference: Refe
         raise not_for(str(reference), wanted[0], [offered])
 
 
-def _bring_all(courier: Courier, blobs: Sequence[Descriptor]) -> None:
+def _bring_all(courier: Carrier, blobs: Sequence[Descriptor]) -> None:
     """Bring several blobs at once; the first failure ends all."""
     todo: queue.SimpleQueue[Descriptor] = queue.SimpleQueue()
     done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -110,7 +152,7 @@ def _bring_all(courier: Courier, blobs: Sequence[Descriptor]) -> None:
 
 
 def _work(
-    courier: Courier,
+    courier: Carrier,
     todo: queue.SimpleQueue[Descriptor],
     done: queue.SimpleQueue[BaseException | None],
 ) -> None:

@@ -71,7 +71,7 @@ class Courier:
     def _bring_from(self, source: Repository, blob: Descriptor) -> None:
         if self._stop.is_set():
             raise Stopped
-        what = _what(blob)
+        what = what_of(blob)
         waiting = Progress(what=f"waiting for another process that pulls {what}", done=0)
         with self._store.blob(
             blob.digest, size=blob.size, on_wait=lambda: self._progress(waiting)
@@ -96,7 +96,7 @@ class _Transfer:
         self._incoming = incoming
         self._progress = progress
         self._stop = stop
-        self._what = _what(blob)
+        self._what = what_of(blob)
 
     def run(self, patience: Patience) -> None:
         """Receive all of it; the store compares the digest."""
@@ -158,5 +158,6 @@ class _Transfer:
         self._progress(Progress(what=self._what, done=self._incoming.written, total=self._blob.size))
 
 
-def _what(blob: Descriptor) -> str:
+def what_of(blob: Descriptor) -> str:
+    """Return what people are told that a blob is."""
     return f"layer {blob.digest.partition(':')[2][:12]}"
