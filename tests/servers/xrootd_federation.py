@@ -33,7 +33,7 @@ _DATA = """
 all.role server
 oss.localroot {folder}/data
 xrd.port {port}
-xrootd.chksum max 2 adler32 md5
+xrootd.chksum max 2 adler32
 """
 
 _DATA_CMSD = """
