@@ -35,7 +35,7 @@ class RemoteFile:
         """
         self.url = url
         self._session, self._origin = session, origin
-        with self._ask("HEAD") as response:
+        with self._look() as response:
             self._told = told_by(response.headers)
             length = response.headers.get("content-length", "")
         self.size = int(length) if length.isdecimal() else self._size_of_answer()
@@ -59,7 +59,7 @@ class RemoteFile:
         """Fetch it, from the beginning."""
         self._hasher = self._anew()
         buffer = memoryview(bytearray(BLOCK))
-        with self._ask("GET") as response:
+        with self._fetch() as response:
             if response.length not in (None, self.size):
                 raise Corrupt(f"{self.url.redacted} has changed meanwhile", hint="copy it again")
             while count := response.readinto(buffer):
@@ -87,7 +87,7 @@ class RemoteFile:
 
     def _size_of_answer(self) -> int:
         """Return what GET says; of an empty file, Apache says it there alone."""
-        with self._ask("GET") as response:
+        with self._fetch() as response:
             if response.length is None:
                 raise Corrupt(f"{self.url.redacted} does not say how long it is", hint=_HINT)
             return response.length
@@ -96,10 +96,14 @@ class RemoteFile:
         names = [one.algorithm for one in self._told if one.algorithm in ALGORITHMS]
         return Hasher([*names, "adler32"])
 
-    def _ask(self, method: str) -> Response:
+    def _look(self) -> Response:
         return ask_with_digest(
-            self._session, method, self.url, origin=self._origin, algorithms=("adler32", "md5"), retry=True
+            self._session, "HEAD", self.url, origin=self._origin, algorithms=("adler32", "md5"), retry=True
         )
+
+    def _fetch(self) -> Response:
+        # Not for the checksum again: whoever asks for one may have to wait for others, who wait for us.
+        return self._session.exchange.ask("GET", self.url, origin=self._origin)
 
     def _check(self) -> None:
         if self._hasher.count != self.size or compare(self.told, self._hasher.digests()) is False:
