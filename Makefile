@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
-# Tests run in two processes, those of one file in the same.
+# Tests run in so many processes.
 JOBS   ?= 2
 # What `make bench` measures: local, htcondor, staging.
 BENCH  ?= local
@@ -35,7 +35,7 @@ demo: setup ## Run a real pipeline from CWL and from Snakemake, and compare the 
 	@$(WITH) python workflows/demo.py
 
 test: setup ## Run all tests; a program that could be had but is missing is a failure.
-	@$(WITH) DODAS_TEST_STRICT=1 python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(WITH) DODAS_TEST_STRICT=1 python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 test-pythons: programs ## Run the quick tests on each Python from 3.10 to 3.14 found; MAKE_MISSING=1 brings more.
 	@$(WITH) python tools/every_python.py $(if $(MAKE_MISSING),--make-missing) $(ARGS)

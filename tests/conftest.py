@@ -29,6 +29,7 @@ def own_image_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("UDOCKER_DIR", str(tmp_path_factory.mktemp("store")))
         patch.setenv("UDOCKER_TARBALL", "")  # udocker is not to look for its tools on the internet
+        patch.setenv("DODAS_STORAGE_IDLE_TIMEOUT", "10")  # a server on this host that is silent has died
         yield
 
 

@@ -36,7 +36,7 @@ def storage(
     token_hosts: tuple[str, ...] = (),
     streams: int = 1,
     large: int = 1 << 40,
-    idle_timeout: float = 20.0,
+    idle_timeout: float = 10.0,
 ) -> Iterator[Storage]:
     """Open a client that waits for nothing longer than a moment."""
     settings = Settings(

@@ -79,6 +79,11 @@ class Xrootd(Site):
         daemon = xrootd(folder, text, place=self.port, environ=environ)
         super().__init__(root=folder / "data", daemons=(daemon,))
 
+    def empty(self) -> None:
+        """Make it as new, which includes the process: release 5.5 may die of what it was asked before."""
+        self.stop()
+        super().empty()
+
     def url(self, path: str = "") -> str:
         """Return the URL of a path, https if it speaks that."""
         return f"{'https' if self.pki else 'http'}://localhost:{self.port}/{path.lstrip('/')}"

@@ -74,7 +74,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 @pytest.fixture
 def storage() -> Iterator[Storage]:
-    with Storage(Settings(attempts=3, idle_timeout=15), Credentials.none()) as storage:
+    with Storage(Settings(attempts=3, idle_timeout=8), Credentials.none()) as storage:
         yield storage
 
 

@@ -38,6 +38,8 @@ def _context(trust: Trust, certificate: Certificate | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    # Python lets a connection that was cut pass for one that was closed, where OpenSSL 3 would tell.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     if not trust.bundles and not trust.directories:
         context.set_default_verify_paths()
     for bundle in trust.bundles:
