@@ -8,7 +8,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -99,13 +98,14 @@ def _fetch(
                 hint="give --overwrite to replace what differs",
             )
         return same
-    expected = Expected(checksums=wanted)
     one = storage.download(
-        item.source, item.target, expected=expected, overwrite=overwrite, progress=progress
+        item.source,
+        item.target,
+        expected=Expected(checksums=wanted),
+        overwrite=overwrite,
+        progress=progress,
+        modified=None if entry.modified is None else whole_seconds(entry.modified),
     )
-    if entry.modified is not None:
-        with suppress(OSError, OverflowError):  # there are disks that cannot, and storages that lie
-            os.utime(item.target, ns=(whole_seconds(entry.modified),) * 2)
     return received(one)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dodas.staging.storage import Storage
 
 _BLOCK = 1 << 20
+_SECOND = 1_000_000_000  # nanoseconds
 _USUAL = "adler32"  # what a storage most probably knows
 
 
@@ -42,7 +43,7 @@ def same_here(
         return _moved(about.st_size, here, Verified.CHECKSUM) if set(known) <= set(here) else None
     # `get` gives files the time that the storage says, to the second.  Hardly anything else makes a time
     # without fractions of a second, so this is such a file, and nobody has written to it since.
-    same_time = entry.modified is not None and whole_seconds(entry.modified) == about.st_mtime_ns
+    same_time = entry.modified is not None and whole_seconds(entry.modified) * _SECOND == about.st_mtime_ns
     enough = entry.size is not None and (size_only or same_time)
     return _moved(about.st_size, (), Verified.SIZE) if enough else None
 
@@ -68,8 +69,8 @@ def same_there(storage: Storage, source: Entry | str, target: str, *, size_only:
 
 
 def whole_seconds(time: float) -> int:
-    """Return a time in nanoseconds, without what is less than a second."""
-    return int(time) * 1_000_000_000
+    """Return a time without what is less than a second."""
+    return int(time)
 
 
 def digests(path: str, algorithms: Iterable[str]) -> tuple[Checksum, ...]:

@@ -32,13 +32,14 @@ def download(
     overwrite: bool,
     resume: bool,
     progress: OnProgress,
+    modified: float | None = None,
 ) -> Received:
     """See `dodas.staging.storage.Storage.download`."""
     parts.refuse(path, overwrite=overwrite)
     with parts.opened(path, resume=resume) as part:
         parts.refuse(path, overwrite=overwrite)  # another process may have made it while we waited
         received = _from_anywhere(State(session, url, part, expected, progress))
-        part.admit(overwrite=overwrite)
+        part.admit(overwrite=overwrite, modified=modified)
     return received
 
 

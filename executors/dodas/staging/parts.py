@@ -108,14 +108,17 @@ class Part:
         except OSError as error:
             raise explained(self.target, error) from error
 
-    def admit(self, *, overwrite: bool) -> None:
-        """Give it its name; it is complete and right.
+    def admit(self, *, overwrite: bool, modified: float | None = None) -> None:
+        """Give it its name, and before that the time ``modified``; it is complete and right.
 
         Raises:
             AlreadyThere: Something has that name, and it is not to be replaced.
         """
         with disk_faults(self.target):
             parts_memo.forget(self._state)
+            if modified is not None:
+                with suppress(OSError, OverflowError):  # there are disks that cannot, and storages that lie
+                    os.utime(self.fd, (modified, modified))
             if overwrite:
                 os.replace(self._path, self.target)
             else:

@@ -99,6 +99,7 @@ class Storage:
         overwrite: bool = False,
         resume: bool = True,
         progress: OnProgress = ignore,
+        modified: float | None = None,
     ) -> Received:
         """Fetch a file; it gets its name when it is complete and verified.
 
@@ -113,6 +114,7 @@ class Storage:
             overwrite: Whether a file that is there is replaced.
             resume: Whether to go on with what was left.
             progress: Told of the bytes.
+            modified: When it was changed, as it is to be known here, too; where that can be had.
 
         Raises:
             AlreadyThere: A file is there.
@@ -127,6 +129,7 @@ class Storage:
             overwrite=overwrite,
             resume=resume,
             progress=progress,
+            modified=modified,
         )
 
     def upload(
