@@ -94,6 +94,7 @@ def test_keys_are_for_the_command(session: Session) -> None:
     session.wait_for("\r\n5\r\n")
     session.type("echo gone > /dev/tty\n")
     session.wait_for("\r\ngone")
+    session.wait_for("ready>")  # what is typed before may be dropped with the change of modes
     session.type("\x04")
     session.wait_for("status=0")
 

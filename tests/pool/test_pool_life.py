@@ -19,8 +19,15 @@ from condor_pool import Pools, kill, until
 
 
 def living(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Return those that run; a zombie waits for whoever is process 1 here."""
-    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    """Return those that neither ended nor only wait to be collected."""
+    return [process for process in processes if _lives(process)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended between the two
+        return False
 
 
 def sockets(port: int) -> list[int]:
