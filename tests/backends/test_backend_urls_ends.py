@@ -31,7 +31,7 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
     monkeypatch.setenv("DODAS_CACHE", str(tmp_path / "cache"))
 
     def found() -> list[Path]:
-        return [path for path in (tmp_path / "cache" / "staging-held").rglob("*") if path.name != ".lock"]
+        return [path for path in (tmp_path / "cache" / "staging-held").rglob("*") if path.name != "lock"]
 
     yield found
     assert found() == []

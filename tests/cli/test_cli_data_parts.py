@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import struct
 import subprocess
 import sys
-import termios
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from typing import TextIO
 
 import pytest
 
@@ -29,6 +25,7 @@ from dodas.cli.data_show import compared, summary
 from dodas.cli.data_sources import relative
 from dodas.errors import Corrupt, DodasError, NotAllowed, NotThere, SpecError, StorageUnreachable
 from dodas.staging.values import Checksum, Verified
+from terminals import terminal
 
 HOSTILE = "a b'\"; $(x)%41 [y]?#+&é\n\x1b[2J"
 
@@ -222,28 +219,6 @@ def test_the_summary_counts_everything() -> None:
         "/s); 1 there already; 1 without a checksum to compare; 1 failed; "
         "2 not done; the same command goes on"
     )
-
-
-@contextmanager
-def terminal(rows: int, columns: int) -> Iterator[tuple[TextIO, bytearray]]:
-    """Yield the writing end of a terminal, and what was shown on it, complete after the end."""
-    master, slave = os.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    shown = bytearray()
-
-    def read() -> None:
-        while True:
-            try:
-                shown.extend(os.read(master, 1 << 16))
-            except OSError:
-                return
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    with open(slave, "w", encoding="utf-8") as out:
-        yield out, shown
-    reader.join()
-    os.close(master)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(24, 120), (10, 60), (5, 30)])

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
-import os
 import re
-import struct
 import subprocess
 import sys
-import termios
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 import pytest
 
@@ -24,6 +17,7 @@ from dodas.cli.screen import choose
 from dodas.cli.summary import tail
 from dodas.cli.tally import Stage, Tally, printable
 from dodas.step import Failure, Result, Step, Usage
+from terminals import terminal
 
 HOSTILE = "[red]x[/red] \x1b[2J\n\udcff é"
 SHOWN = r"[red]x[/red] \x1b[2J\n\udcff é"
@@ -143,29 +137,6 @@ def test_from_many_threads() -> None:
             thread.join()
     assert out.getvalue().count("done ") == 800
     assert out.getvalue().splitlines()[-1].startswith("800 steps, ")
-
-
-@contextmanager
-def terminal(rows: int, columns: int) -> Iterator[tuple[TextIO, bytearray]]:
-    """Yield the writing end of a terminal, and what was shown on it, complete after the end."""
-    master, slave = os.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    shown = bytearray()
-
-    def read() -> None:
-        while True:
-            try:
-                part = os.read(master, 1 << 16)
-            except OSError:
-                return
-            shown.extend(part)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    with open(slave, "w", encoding="utf-8") as out:
-        yield out, shown
-    reader.join()
-    os.close(master)
 
 
 def plain(shown: bytes) -> str:

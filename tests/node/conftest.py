@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import smallimage
+from backend_kinds import Anywhere
+from condor_pool import Pools
 from node_sandboxes import Sandbox
 
 
@@ -51,3 +54,16 @@ def mark() -> Iterator[str]:
     made = smallimage.token()
     yield made
     smallimage.assert_gone(made)
+
+
+@pytest.fixture
+def far(
+    condor_pool: Callable[[str], tuple[Pools, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Anywhere]:
+    """Run steps on nodes that see nothing of this machine's disk."""
+    pools, name = condor_pool("far")
+    monkeypatch.setenv("DODAS_STATE", str(pools.state))
+    monkeypatch.setenv("CONDOR_CONFIG", os.devnull)
+    place = Anywhere(tmp_path, name)
+    yield place
+    place.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,17 +52,6 @@ def test_every_python_gets_an_image(
     assert (done.returncode, done.stderr) == (0, "")
     result = sandbox.deliver()["s"]
     assert result.ok, result.reason
-
-
-@pytest.fixture
-def far(condor_pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Anywhere]:
-    """Run steps on nodes that see nothing of this machine's disk."""
-    pools, name = condor_pool("far")
-    monkeypatch.setenv("DODAS_STATE", str(pools.state))
-    monkeypatch.setenv("CONDOR_CONFIG", os.devnull)
-    place = Anywhere(tmp_path, name)
-    yield place
-    place.close()
 
 
 def test_a_pool_gets_an_image_with_the_token_of_the_user(

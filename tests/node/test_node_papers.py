@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +43,6 @@ def private(path: Path, text: str) -> str:
     path.touch(0o600)
     path.write_text(text)
     return str(path)
-
-
-@pytest.fixture
-def far(condor_pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Anywhere]:
-    """Run steps on nodes that see nothing of this machine's disk."""
-    pools, name = condor_pool("far")
-    monkeypatch.setenv("DODAS_STATE", str(pools.state))
-    monkeypatch.setenv("CONDOR_CONFIG", os.devnull)
-    place = Anywhere(tmp_path, name)
-    yield place
-    place.close()
 
 
 def copy(server: Apache, home: Path) -> Step:

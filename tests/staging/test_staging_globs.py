@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dodas.auth.credentials import Credentials
 from dodas.errors import NotThere
 from dodas.staging import urls
 from dodas.staging.exchange import Exchange
 from dodas.staging.globs import _way_matches, is_pattern, matching
-from dodas.staging.settings import Settings
 from dodas.staging.urls import Url
 from servers.dynafed import Dynafed
 from servers.site import Site
@@ -24,12 +21,6 @@ FILES = (
     *("a.txt", "b.txt", "c.dat", ".hidden.txt", "A.TXT", "ü.txt", "a b.txt"),
     *("one/a.txt", "one/deep/a.txt", "one/deep/er/b.txt", "two/a.txt", "two/.git/a.txt", "three/c.dat"),
 )
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange(Settings(), Credentials.from_environment({})) as exchange:
-        yield exchange
 
 
 @pytest.fixture(params=["apache", "xrootd"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,12 +36,6 @@ def fill(folder: Path, names: tuple[str, ...]) -> Path:
 def davs(server: Site, path: str) -> Url:
     """Return the URL of a path, not encoded, on one of the servers."""
     return urls.parse(server.url("").replace("http", "dav", 1) + path, literal=True)
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange(Settings(), Credentials.from_environment({})) as exchange:
-        yield exchange
 
 
 @pytest.fixture(params=["apache", "xrootd"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import Union
 
+from dodas.backends.crew import Crew
 from dodas.backends.words import size
 from dodas.containers.prepared import PreparedRoot
 from dodas.containers.progress import OnProgress, Progress
@@ -71,8 +71,7 @@ class Images:
         self._use = use
         self._choose = engine
         self._tell = tell
-        self._wanted: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._crew = Crew("dodas-image", _AT_ONCE)
         self._held = ExitStack()
         self._choosing = threading.Lock()
         self._mutex = threading.Lock()
@@ -80,27 +79,14 @@ class Images:
 
     def want(self, name: str) -> None:
         """Have the image ``name`` prepared; exactly one :class:`Ready` or :class:`Failed` follows."""
-        self._wanted.put(name)
-        if len(self._threads) < _AT_ONCE:
-            # Daemons: a preparation that hangs on the network must not keep the program from ending.
-            thread = threading.Thread(target=self._serve, name="dodas-image", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._crew.do(lambda: self._tell(self._result(name)))
 
     def close(self) -> None:
         """Give up what is under way and let go of all roots.  May be repeated."""
         self._closed = True
-        for _ in self._threads:
-            self._wanted.put(None)
-        deadline = time.monotonic() + _PATIENCE
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self._crew.close(_PATIENCE)
         with self._mutex:
             self._held.close()
-
-    def _serve(self) -> None:
-        while (name := self._wanted.get()) is not None:
-            self._tell(self._result(name))
 
     def _result(self, name: str) -> ImageNews:
         try:

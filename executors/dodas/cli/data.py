@@ -8,10 +8,10 @@ knows no checksum; until then it is not there.
 from __future__ import annotations
 
 import argparse
-import importlib
 import io
 import sys
-from collections.abc import Callable
+
+from dodas.cli.subcommands import Add, adder, carry_out
 
 _STATUS = """\
 exit status: 0 when all went well; 1 when something failed; 2 for a wrong command line; 4 when what failed
@@ -119,25 +119,11 @@ example:
 
 {_STATUS}"""
 
-Add = Callable[..., argparse.ArgumentParser]
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the commands and their options."""
     parser.epilog = _EPILOG
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def command(name: str, line: str, place: str, epilog: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(
-            name,
-            help=line,
-            description=f"{line[0].upper()}{line[1:]}.",
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(place=place)
-        return added
-
+    command = adder(parser)
     _add_looking(command)
     _add_moving(command)
     _add_changing(command)
@@ -151,15 +137,13 @@ def run(args: argparse.Namespace) -> int:
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names may have letters that a terminal has not
-    module, _, function = args.place.partition(":")
     with ended_by_signals():
         try:
-            status: int = getattr(importlib.import_module(f"dodas.cli.{module}"), function)(args)
+            return carry_out(args)
         except DodasError as error:
             ends = Ends()
             ends.failed(error)
             return ends.status()
-    return status
 
 
 def _add_looking(command: Add) -> None:

@@ -6,8 +6,8 @@ The store is udocker's: what is pulled or loaded here is there for udocker too, 
 from __future__ import annotations
 
 import argparse
-import importlib
-from collections.abc import Callable
+
+from dodas.cli.subcommands import Add, adder, carry_out
 
 _EPILOG = """\
 examples:
@@ -94,36 +94,18 @@ examples:
   dodas image login docker.io --username anna --password-stdin < token
 """
 
-Add = Callable[..., argparse.ArgumentParser]
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the commands and their options."""
     parser.epilog = _EPILOG
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def command(name: str, line: str, place: str, epilog: str = "") -> argparse.ArgumentParser:
-        added = commands.add_parser(
-            name,
-            help=line,
-            description=f"{line[0].upper()}{line[1:]}.",
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(place=place)
-        return added
-
+    command = adder(parser)
     _add_bringing(command)
     _add_looking(command)
     _add_removing(command)
     _add_logins(command)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run one command and return its exit status."""
-    module, _, function = args.place.partition(":")
-    status: int = getattr(importlib.import_module(f"dodas.cli.{module}"), function)(args)
-    return status
+run = carry_out
 
 
 def _add_bringing(command: Add) -> None:

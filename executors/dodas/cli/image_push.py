@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dodas.backends.words import size
 from dodas.cli.progress_bar import progress_bars
+from dodas.containers.progress import one_at_a_time
 from dodas.containers.store import Store
 
 if TYPE_CHECKING:
     from dodas.backends.shelf import Shelf
     from dodas.cli.image_shelve import Pushed
     from dodas.containers.image import Image
-    from dodas.containers.progress import OnProgress, Progress
+    from dodas.containers.progress import OnProgress
     from dodas.containers.reference import Reference
 
 
@@ -29,7 +29,7 @@ def push(args: argparse.Namespace) -> int:
     with shelf_at(args, args.url) as shelf:
         for name in args.names:
             with progress_bars(quiet=args.quiet) as progress:
-                one = push_one(Store(), shelf, name, _one_at_a_time(progress))
+                one = push_one(Store(), shelf, name, one_at_a_time(progress))
             done.append(_fields(one, shelf))
             if not args.json:
                 print(_sentence(one, shelf, quiet=args.quiet), flush=True)
@@ -54,16 +54,6 @@ def shelf_at(args: argparse.Namespace, url: str) -> Iterator[Shelf]:
 
     with opened(args) as storage:
         yield Shelf(storage, url)
-
-
-def _one_at_a_time(progress: OnProgress) -> OnProgress:
-    lock = threading.Lock()
-
-    def tell(word: Progress) -> None:
-        with lock:
-            progress(word)
-
-    return tell
 
 
 def _sentence(one: Pushed, shelf: Shelf, *, quiet: bool) -> str:

@@ -7,8 +7,8 @@ address alone and serve you alone.
 from __future__ import annotations
 
 import argparse
-import importlib
-from collections.abc import Callable
+
+from dodas.cli.subcommands import Add, adder, carry_out
 
 _EPILOG = """\
 examples:
@@ -50,25 +50,11 @@ example:
   transfer_output_remaps = "out.dat = davs://dynafed.example.org/vo/out.dat"
 """
 
-Add = Callable[..., argparse.ArgumentParser]
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the commands and their options."""
     parser.epilog = _EPILOG
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def command(name: str, line: str, place: str, epilog: str = "") -> argparse.ArgumentParser:
-        added = commands.add_parser(
-            name,
-            help=line,
-            description=f"{line[0].upper()}{line[1:]}.",
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(place=place)
-        return added
-
+    command = adder(parser)
     _add_up(command)
     _add_looking(command)
     down = command("down", "end a pool and remove all that it has", "pool_up:down", _DOWN)
@@ -85,11 +71,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     image.add_argument("--quiet", "-q", action="store_true", help="no progress, only the result")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run one command and return its exit status."""
-    module, _, function = args.place.partition(":")
-    status: int = getattr(importlib.import_module(f"dodas.cli.{module}"), function)(args)
-    return status
+run = carry_out
 
 
 def _add_up(command: Add) -> None:

@@ -29,6 +29,19 @@ def ignore(progress: Progress) -> None:
     """Take a word of progress and do nothing with it."""
 
 
+def one_at_a_time(progress: OnProgress) -> OnProgress:
+    """Return what passes words on one after the other, whichever threads they come from."""
+    from threading import Lock  # noqa: PLC0415 - not for the processes that are forked for steps
+
+    lock = Lock()
+
+    def tell(word: Progress) -> None:
+        with lock:
+            progress(word)
+
+    return tell
+
+
 Say = Callable[[str], None]
 
 

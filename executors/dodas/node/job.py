@@ -22,7 +22,7 @@ from dodas.node import surplus
 from dodas.node.order import INPUTS, Order, StepOrder
 from dodas.node.outgoing import Outgoing
 from dodas.node.results import NAME, Report, StepReport, read, write
-from dodas.node.slot import Slot
+from dodas.node.slot import Slot, given_back
 from dodas.node.stage import Stage, missing
 from dodas.step import Failure, Result, Step
 from dodas.worker.client import Worker
@@ -58,7 +58,8 @@ class Job:
         self._reports: list[StepReport] = []
         self._problem = ""
         self._failure = Failure.CONTAINER
-        self._left = frozenset(number for number in slot.left if number < len(order.steps))
+        left = given_back(slot) if order.patience is not None else frozenset()
+        self._left = frozenset(number for number in left if number < len(order.steps))
         self._store = store
         self._workers = [worker]
         self._supply: Supply | None = None
@@ -180,19 +181,18 @@ class Job:
     def _results(self, backend: LocalBackend) -> Iterator[Result]:
         """Yield the results of steps; when time is up, those that have not begun are given back."""
         patience = self._order.patience if self._slot.chirp else None
-        begun = deadline = None
+        deadline = None
         while True:
             now = time.monotonic()
-            if deadline is not None and begun is not None and now >= deadline:
-                self._give_back(backend, now - begun)
+            if patience is not None and deadline is not None and now >= deadline:
+                self._give_back(backend, now - deadline + patience)
                 patience = deadline = None
             events = list(backend.events(None if deadline is None else deadline - now))
             if not events and (deadline is None or time.monotonic() < deadline):
                 return
             for event in events:
-                if isinstance(event, Started) and begun is None and patience is not None:
-                    begun = time.monotonic()
-                    deadline = begun + patience
+                if isinstance(event, Started) and deadline is None and patience is not None:
+                    deadline = time.monotonic() + patience
                 elif isinstance(event, Finished) and self._numbers[event.step] not in self._left:
                     yield event.result
 
@@ -202,7 +202,7 @@ class Job:
         if not withdrawn and not self._order.shared:
             return  # nobody could do anything about it
         self._left |= {self._numbers[step] for step in withdrawn}
-        done = sum(report.result.step in self._numbers for report in self._reports)
+        done = len(self._reports)
         lanes = max(1, int(self._cores() / self._order.cores))
         # Where no step has ended, nothing is known but that they are too long to share a job.
         each = elapsed * lanes / done if done else math.inf

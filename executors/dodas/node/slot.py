@@ -24,7 +24,7 @@ class Slot:
         memory: Bytes given.
         cache: Directory that the administrator wants caches in (``DodasCache`` of the machine).
         chirp: File that says how to reach the submit side.
-        left: Positions of steps that an earlier start of the job gave back.
+        ad: File with the job's ad.
     """
 
     sandbox: str
@@ -32,14 +32,13 @@ class Slot:
     memory: int | None = None
     cache: str = ""
     chirp: str = ""
-    left: frozenset[int] = frozenset()
+    ad: str = ""
 
 
 def slot(environ: Mapping[str, str]) -> Slot:
     """Return what ``environ`` and the files that it names say."""
     sandbox = os.path.abspath(environ.get("_CONDOR_SCRATCH_DIR") or os.getcwd())
     machine = _ad(environ.get("_CONDOR_MACHINE_AD") or os.path.join(sandbox, ".machine.ad"))
-    job = _ad(environ.get("_CONDOR_JOB_AD") or os.path.join(sandbox, ".job.ad"))
     cores = _number(machine.get("Cpus", "")) or _number(environ.get("OMP_NUM_THREADS", ""))
     memory = _number(machine.get("Memory", ""))
     chirp = environ.get("_CONDOR_CHIRP_CONFIG") or os.path.join(sandbox, ".chirp.config")
@@ -49,8 +48,13 @@ def slot(environ: Mapping[str, str]) -> Slot:
         memory=None if memory is None else int(memory * _MIB),
         cache=_text(machine.get("DodasCache", "")),
         chirp=chirp if os.path.exists(chirp) else "",
-        left=surplus.positions(_text(job.get(surplus.ATTRIBUTE, ""))),
+        ad=environ.get("_CONDOR_JOB_AD") or os.path.join(sandbox, ".job.ad"),
     )
+
+
+def given_back(place: Slot) -> frozenset[int]:
+    """Return the positions of steps that an earlier start of the job gave back."""
+    return surplus.positions(_text(_ad(place.ad).get(surplus.ATTRIBUTE, "")))
 
 
 def visible_gpus(environ: Mapping[str, str]) -> str | None:

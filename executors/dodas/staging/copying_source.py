@@ -11,6 +11,7 @@ from dodas.staging.digests import told_by
 from dodas.staging.pipelines import BLOCK
 from dodas.staging.response import Response
 from dodas.staging.session import Session
+from dodas.staging.sources import SourceBody
 from dodas.staging.urls import Url
 from dodas.staging.values import Checksum, OnProgress
 
@@ -51,9 +52,9 @@ class RemoteFile:
         """Whether any of it has been sent since `body`."""
         return self._hasher.count > 0
 
-    def body(self, progress: OnProgress) -> RemoteBody:
+    def body(self, progress: OnProgress) -> SourceBody:
         """Return it as the body of a request, fetched as it is sent."""
-        return RemoteBody(self, progress)
+        return SourceBody(self, progress)
 
     def blocks(self, progress: OnProgress) -> Iterator[memoryview]:
         """Fetch it, from the beginning."""
@@ -108,19 +109,3 @@ class RemoteFile:
     def _check(self) -> None:
         if self._hasher.count != self.size or compare(self.told, self._hasher.digests()) is False:
             raise Corrupt(f"{self.url.redacted} was damaged on its way", hint=_HINT)
-
-
-class RemoteBody:
-    """The body of a request that comes from elsewhere."""
-
-    def __init__(self, source: RemoteFile, progress: OnProgress) -> None:
-        self.length = source.size
-        self._source, self._progress = source, progress
-
-    def blocks(self) -> Iterator[memoryview]:
-        """Yield all of it from the beginning."""
-        return self._source.blocks(self._progress)
-
-    def file(self) -> tuple[int, int] | None:
-        """There is none."""
-        return None

@@ -72,7 +72,7 @@ class LocalFile:
     def body(self, progress: OnProgress) -> Body:
         """Return it as the body of a request, hashed as it is sent."""
         self._sent = False
-        return _LocalBody(self, progress)
+        return SourceBody(self, progress)
 
     def blocks(self, progress: OnProgress) -> Iterator[memoryview]:
         """Yield it from the beginning, hashed."""
@@ -123,8 +123,23 @@ class LocalFile:
             raise explained(self.path, error) from error
 
 
-class _LocalBody:
-    def __init__(self, source: LocalFile, progress: OnProgress) -> None:
+class Blocks(Protocol):
+    """What can be read from the beginning, as often as it has to be.
+
+    Attributes:
+        size: Bytes.
+    """
+
+    size: int
+
+    def blocks(self, progress: OnProgress) -> Iterator[memoryview]:
+        """Yield all of it from the beginning."""
+
+
+class SourceBody:
+    """The body of a request that a source reads anew each time that it is sent."""
+
+    def __init__(self, source: Blocks, progress: OnProgress) -> None:
         self.length = source.size
         self._source, self._progress = source, progress
 

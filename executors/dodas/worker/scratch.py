@@ -32,18 +32,27 @@ def open_scratch(base: str | None = None) -> tuple[str, int]:
     home = _home(base or scratch_dir())
     sweep(home)
     try:
-        # Not by ``tempfile``, whose import takes longer than all this.
-        path = os.path.join(home, _UNBORN + os.urandom(8).hex())
-        os.mkdir(path, 0o700)
-        lock = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        final = os.path.join(home, "run-" + os.path.basename(path).removeprefix(_UNBORN))
-        os.rename(path, final)
+        return claim(home)
     except OSError as error:
         raise StoreError(
             f"no scratch space in {home}: {error.strerror}",
             hint="free some space, or set DODAS_SCRATCH to a directory on a local disk",
         ) from error
+
+
+def claim(home: str) -> tuple[str, int]:
+    """Return a new directory in ``home`` and the descriptor that holds its lock; until then it is no orphan.
+
+    Raises:
+        OSError: The disk does not take it.
+    """
+    # Not by ``tempfile``, whose import takes longer than all this.
+    path = os.path.join(home, _UNBORN + os.urandom(8).hex())
+    os.mkdir(path, 0o700)
+    lock = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    final = os.path.join(home, "run-" + os.path.basename(path).removeprefix(_UNBORN))
+    os.rename(path, final)
     return final, lock
 
 

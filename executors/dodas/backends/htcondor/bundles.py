@@ -127,4 +127,4 @@ class Bundles:
             return self._size
         share = math.ceil(count / max(1, int(self._cores / kind.cores)))
         longest = _LARGEST if kind.mean is None else int(_TARGET / max(kind.mean, _OVERHEAD))
-        return max(1, min(share, longest, _LARGEST))
+        return max(1, min(share, longest))

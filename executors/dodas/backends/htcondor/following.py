@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 
 from dodas.backends.htcondor import policy
 from dodas.backends.htcondor.delays import DELAYS, ending
@@ -113,7 +112,7 @@ class Follower:
             return
         report = self._run.harvest.reports(job.number, len(steps))
         job.unbegun.update(report.left if report else ())
-        self._resend(job)
+        self._resend(job, steps)
         missing = self._hand_over(job, steps, report)
         self._missed(job, steps, missing, report)
         self._forget(job)
@@ -129,24 +128,20 @@ class Follower:
 
     def _catch_up(self, job: Job) -> None:
         """Do what can be done for steps of a job that takes longer than was thought, and goes on."""
-        if not job.late or job.state is State.OVER:
-            return
-        self._resend(job)
-        if job.owed and self._run.site.shared:  # results of those that have ended are there
-            with suppress(SpecError):
-                steps = self._run.orders.read(job.number)
-                self._hand_over(job, steps, self._run.harvest.reports(job.number, len(steps)))
-
-    def _resend(self, job: Job) -> None:
-        """Send steps that were given back in other jobs, which is nobody's fault."""
-        positions = sorted(job.unbegun & job.owed.keys())
-        if not positions:
+        if not job.late or job.state is State.OVER or not job.owed:
             return
         try:
             steps = self._run.orders.read(job.number)
         except SpecError as error:
-            self._run.fail(job, positions, Failure.LOST, str(error))
+            self._run.fail(job, job.unbegun & job.owed.keys(), Failure.LOST, str(error))
             return
+        self._resend(job, steps)
+        if job.owed and self._run.site.shared:  # results of those that have ended are there
+            self._hand_over(job, steps, self._run.harvest.reports(job.number, len(steps)))
+
+    def _resend(self, job: Job, steps: tuple[Step, ...]) -> None:
+        """Send steps that were given back in other jobs, which is nobody's fault."""
+        positions = sorted(job.unbegun & job.owed.keys())
         for some in self._run.bundles.split(job.kind, positions):
             self._again.append(self._plan(job, steps, some, Again(tries=job.tries, why="")))
 

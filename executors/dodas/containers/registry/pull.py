@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from dodas.containers.image import Image
-from dodas.containers.progress import OnProgress, Progress, ignore
+from dodas.containers.progress import OnProgress, ignore, one_at_a_time
 from dodas.containers.reference import Reference
 from dodas.containers.registry.endpoints import Surroundings
 from dodas.containers.registry.manifests import Descriptor, Manifest, damaged, not_for
@@ -102,9 +102,7 @@ def take(
     """
     config = _config(store, carrier(ignore), manifest, reference)
     _check_platform(config, wanted, reference)
-    _bring_all(
-        carrier(_one_at_a_time(progress)), [blob for blob in manifest.blobs if blob != manifest.config]
-    )
+    _bring_all(carrier(one_at_a_time(progress)), [blob for blob in manifest.blobs if blob != manifest.config])
     layers = [layer.digest for layer in manifest.layers]
     return store.add_image(reference, config, manifest.content, layers, manifest.digest)
 
@@ -165,13 +163,3 @@ def _work(
             done.put(error)
             return
         done.put(None)
-
-
-def _one_at_a_time(progress: OnProgress) -> OnProgress:
-    lock = threading.Lock()
-
-    def tell(word: Progress) -> None:
-        with lock:
-            progress(word)
-
-    return tell
