@@ -15,6 +15,7 @@ import psutil
 
 from benchmarks.local import measure
 
+_KEPT = 120.0  # seconds within which every claim is given up
 _DODAS = (sys.executable, "-m", "dodas", "pool")
 
 
@@ -40,8 +41,15 @@ class Pool:
                 continue
         return total
 
+    def _settle(self) -> None:
+        """Wait until no slot is kept for the jobs that were last there."""
+        deadline = time.monotonic() + _KEPT
+        while status(self.name)["cpus_used"] and time.monotonic() < deadline:
+            time.sleep(1)
+
     def cost(self, work: Callable[[], object]) -> measure.Cost:
-        """Measure ``work``, the pool's share included, until its jobs are gone."""
+        """Measure ``work`` on an idle pool, the pool's share included, until its jobs are gone."""
+        self._settle()
         before = self.cpu()
         cost = measure.call(work, 1)
         time.sleep(1)  # what has just ended is waited for

@@ -56,11 +56,24 @@ def _wait_for(path: Path) -> None:
 
 
 def _until_clean(bench: Bench) -> None:
-    """Wait until nothing is left in the scratch directory; files go after the end has been told."""
+    """Wait until nothing of a step is left in the scratch directory; files go after the end has been told."""
     end = time.monotonic() + _PATIENCE
-    while os.listdir(bench.worker.scratch) != ["lock"] or mounted_below(bench.worker.scratch):
+    while _left(bench.worker.scratch) or mounted_below(bench.worker.scratch):
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def _left(scratch: str) -> list[str]:
+    """Return what is not a directory that was made ahead for a step to come, with nothing in it yet."""
+    left = []
+    for top, folders, files in os.walk(scratch):
+        depth = len(Path(top).relative_to(scratch).parts)
+        left += [name for name in files if (depth, name) != (0, "lock")]
+        left += folders if depth > 1 else []
+        with suppress(FileNotFoundError):
+            if depth == 2 and os.stat(top).st_mode & 0o7777 != 0o1777:
+                left.append(top)
+    return left
 
 
 def _start_stubborn(bench: Bench, tmp_path: Path, token: str, **options: object) -> str:

@@ -49,7 +49,7 @@ class Server:
         self.news = news
         self.scratch = scratch
         self.running: dict[int, str] = {}  # supervisor's pid -> key
-        self.spares = Spares(self._fork, self._ended)
+        self.spares = Spares(self._fork, self._ended, scratch)
         self.buffer = bytearray()
         self.count = 0
         self.closing = False
@@ -167,6 +167,7 @@ class Server:
     def _sweep(self) -> None:
         """Remove what killed supervisors could not; only when nobody else uses the directory."""
         if not self.running:
+            self.spares.close_idle()  # they have made directories ahead
             unmount_below(self.scratch)
             for entry in os.scandir(self.scratch):
                 if entry.is_dir(follow_symlinks=False):

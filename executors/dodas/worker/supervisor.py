@@ -44,7 +44,7 @@ def supervise(  # noqa: PLR0917 - all of it is of this one launch
     """Run ``launch`` to its end, in a process that has settled and in which :data:`.WATCHED` is blocked.
 
     Args:
-        launch: What to run; its scratch directory is made here, and removed.
+        launch: What to run; its scratch directory is made here if it was not made ahead, and removed.
         stdio: Descriptors for standard streams that the launch names no path for.
         parent: Process id of the caller's parent, whose death stops the launch.
         tell: Is told how it ended, once every process that it started is gone; its files go after that, so
@@ -69,7 +69,8 @@ def supervise(  # noqa: PLR0917 - all of it is of this one launch
 
     try:
         _check_lives(parent)
-        os.mkdir(launch.scratch, 0o700)
+        if not os.path.isdir(launch.scratch):
+            os.mkdir(launch.scratch, 0o700)
         streams = _open_streams(launch, stdio)
         how.confine(launch)
         watch = run(streams, waiting)

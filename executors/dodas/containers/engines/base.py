@@ -73,8 +73,11 @@ class Spawner(Protocol):
     def spawns(self) -> bool:
         """Return whether it can on this host."""
 
-    def get_ready(self) -> None:
+    def get_ready(self, scratch: str) -> None:
         """Do what can be done in a supervisor before it has a launch, and again after each.
+
+        Args:
+            scratch: The directory that will be the launch's own, already made.
 
         Raises:
             OSError: The kernel refused.

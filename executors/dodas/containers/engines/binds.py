@@ -75,6 +75,15 @@ def renew_rules() -> None:
     rules()
 
 
+def make_private(scratch: str, count: int = len(_PRIVATE)) -> None:
+    """Make the first of a launch's own directories, unless that was done ahead of it."""
+    before = os.umask(0)
+    for number in range(count):
+        with suppress(FileExistsError):
+            os.mkdir(_private(scratch, number), 0o1777)
+    os.umask(before)
+
+
 def allow(launch: Launch, binds: list[Bind], own: Iterable[tuple[str, int]]) -> None:
     """Add to the rules what a launch needs, so that the kernel can enforce what PRoot only arranges.
 
@@ -113,14 +122,12 @@ def _private_places(launch: Launch, root: str, writable_root: bool) -> list[Bind
             *_PRIVATE,
             *(path for path in dict.fromkeys((home, launch.cwd)) if _needs_own(path, launch)),
         ]
-    binds = []
-    before = os.umask(0)
-    for number, path in enumerate(places):
-        own = f"{launch.scratch}/d{number}"
-        os.mkdir(own, 0o1777)
-        binds.append((own, path, 0))
-    os.umask(before)
-    return binds
+    make_private(launch.scratch, len(places))
+    return [(_private(launch.scratch, number), path, 0) for number, path in enumerate(places)]
+
+
+def _private(scratch: str, number: int) -> str:
+    return f"{scratch}/d{number}"
 
 
 def _needs_own(path: str, launch: Launch) -> bool:

@@ -69,9 +69,9 @@ class Fuse:
         """Return true, as PRoot does."""
         return True
 
-    def get_ready(self) -> None:
+    def get_ready(self, scratch: str) -> None:
         """Prepare the rules that every launch has."""
-        self._proot.get_ready()
+        self._proot.get_ready(scratch)
 
     def spawn(self, launch: Launch, streams: tuple[int, int, int], report: int) -> int | None:
         """Start PRoot in the mounted root, if it has its init."""

@@ -33,7 +33,7 @@ class Host:
         """Return whether the init is here."""
         return bool(_init())
 
-    def get_ready(self) -> None:
+    def get_ready(self, scratch: str) -> None:
         """Do nothing."""
 
     def spawn(self, launch: Launch, streams: tuple[int, int, int], report: int) -> int | None:

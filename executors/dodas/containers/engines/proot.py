@@ -46,9 +46,10 @@ class Proot:
         """Return true: it is found out for each PRoot, which launches name."""
         return True
 
-    def get_ready(self) -> None:
-        """Prepare the rules that every launch has."""
+    def get_ready(self, scratch: str) -> None:
+        """Prepare the rules and the directories that every launch has."""
         binds.renew_rules()
+        binds.make_private(scratch)
 
     def spawn(self, launch: Launch, streams: tuple[int, int, int], report: int) -> int | None:
         """Start PRoot, if it has its init."""
