@@ -6,7 +6,7 @@ VENV   ?= .venv
 ARGS   ?=
 # Tests run in so many processes.
 JOBS   ?= 2
-# What `make bench` measures: local, htcondor, staging.
+# What `make bench` measures: local, htcondor, staging, pools.
 BENCH  ?= local
 
 # Every command of the project runs with the environment and the programs that `make setup` brought.
@@ -14,10 +14,10 @@ WITH := . $(VENV)/env.sh &&
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup programs proot demo test test-pythons check format peers bench dist clean
+.PHONY: help setup programs proot demo test test-kubernetes test-im test-pythons check format peers bench dist clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.installed programs proot ## Make .venv with dodas in it, and bring what demo and tests use.
 
@@ -36,6 +36,13 @@ demo: setup ## Run a real pipeline from CWL and from Snakemake, and compare the 
 
 test: setup ## Run all tests; a program that could be had but is missing is a failure.
 	@$(WITH) DODAS_TEST_STRICT=1 python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+test-kubernetes: setup ## Build a Kubernetes control plane, once, and run the tests of pools on it.
+	@$(WITH) python tools/kubernetes_build.py
+	@$(WITH) DODAS_TEST_STRICT=1 DODAS_TEST_KUBERNETES=1 python -m pytest tests/pool/test_pool_kubernetes.py tests/pool/test_pool_kubernetes_life.py $(ARGS)
+
+test-im: setup ## Run the tests of pools on machines that a real Infrastructure Manager makes; as root.
+	@$(WITH) DODAS_TEST_STRICT=1 DODAS_TEST_IM_HOSTS=1 python -m pytest tests/pool/test_pool_im_hosts.py $(ARGS)
 
 test-pythons: programs ## Run the quick tests on each Python from 3.10 to 3.14 found; MAKE_MISSING=1 brings more.
 	@$(WITH) python tools/every_python.py $(if $(MAKE_MISSING),--make-missing) $(ARGS)

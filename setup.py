@@ -24,6 +24,6 @@ class EditableRoots(editable_wheel):
 setup(
     packages=list(PACKAGES),
     package_dir=PACKAGES,
-    package_data={"": ["py.typed"]},
+    package_data={"": ["py.typed", "schema.json"]},
     cmdclass={"editable_wheel": EditableRoots},
 )

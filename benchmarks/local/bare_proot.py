@@ -21,8 +21,15 @@ def alone(root: str, count: int) -> None:
         _start("-r", root, temporary="/tmp")
 
 
-def as_a_step(root: str, count: int) -> None:
-    """Start it with the binds of a step."""
+def as_a_step(root: str, count: int, *, exact: bool = False) -> None:
+    """Start it with the binds of a step.
+
+    Args:
+        root: The root.
+        count: How often.
+        exact: Whether the program stands in between that tells how the command ended: PRoot alone may say of
+            one that was killed that it went well.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         launch = Launch(engine="proot", root=root, scratch=scratch, argv=("/bin/true",))
         bound = binds.wanted(launch, root, writable_root=False)
@@ -35,14 +42,24 @@ def as_a_step(root: str, count: int) -> None:
         for _ in range(count):
             for path in own:
                 os.mkdir(path, 0o1777)
-            _start("--kill-on-exit", "-r", root, "-w", launch.cwd, *options, temporary=scratch)
+            words = ("--kill-on-exit", "-r", root, "-w", launch.cwd, *options)
+            _start(*words, temporary=scratch, exact=exact)
             for path in own:
                 os.rmdir(path)
 
 
-def _start(*options: str, temporary: str) -> None:
-    program, loader, _ = traced.files(proot.find())
+def _start(*options: str, temporary: str, exact: bool = False) -> None:
+    program, loader, init = traced.files(proot.find())
     environment = {"PROOT_LOADER": loader, "PROOT_TMP_DIR": temporary}
-    pid = os.posix_spawn(program, [program, *options, "/bin/true"], environment)
+    command = ["/bin/true"]
+    opened = [os.open(init, os.O_PATH), os.open(os.devnull, os.O_WRONLY)] if exact else []
+    for descriptor in opened:
+        os.set_inheritable(descriptor, True)
+    if opened:
+        own, report = map(str, opened)
+        command = [f"/proc/self/fd/{own}", "run", report, own, *command]
+    pid = os.posix_spawn(program, [program, *options, *command], environment)
+    for descriptor in opened:
+        os.close(descriptor)
     if os.waitpid(pid, 0)[1]:
         sys.exit("the bare start of PRoot failed")

@@ -33,13 +33,26 @@ def children_cpu() -> float:
 
 def call(work: Callable[[], object], repeat: int) -> Cost:
     """Measure ``work``, which must leave no process behind; its own thread counts too."""
-    walls, cpus = [], []
+    return in_turn([work], repeat)[0]
+
+
+def in_turn(works: Sequence[Callable[[], object]], repeat: int) -> list[Cost]:
+    """Measure each of ``works`` as :func:`call` does, one after the other, again and again.
+
+    What is to be compared must be measured together: a machine that is shared is not as fast now as it was.
+    """
+    walls: list[list[float]] = [[] for _ in works]
+    cpus: list[list[float]] = [[] for _ in works]
     for _ in range(repeat):
-        own, children, began = time.process_time(), children_cpu(), time.perf_counter()
-        work()
-        walls.append(time.perf_counter() - began)
-        cpus.append(time.process_time() - own + children_cpu() - children)
-    return Cost(wall_least=min(walls), wall=statistics.median(walls), cpu=statistics.median(cpus))
+        for number, work in enumerate(works):
+            own, children, began = time.process_time(), children_cpu(), time.perf_counter()
+            work()
+            walls[number].append(time.perf_counter() - began)
+            cpus[number].append(time.process_time() - own + children_cpu() - children)
+    return [
+        Cost(wall_least=min(wall), wall=statistics.median(wall), cpu=statistics.median(cpu))
+        for wall, cpu in zip(walls, cpus, strict=True)
+    ]
 
 
 def command(

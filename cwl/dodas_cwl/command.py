@@ -44,6 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the workflow and return the exit status, as cwltool's: 33 for what is not supported."""
     chosen = options.parse(args.words, os.environ)
+    chosen.backend = chosen.backend or ("htcondor" if chosen.pool else "local")
     with _ended_by_signals():
         return _run(chosen, (os.environ.get("CWLTOOL_OPTIONS", ""), *args.words))
 

@@ -102,9 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("where and how steps run")
     group.add_argument(
         "--backend",
-        default="local",
         metavar="NAME",
-        help="where steps run: local (default), or htcondor for an HTCondor pool",
+        help="where steps run: local, or htcondor for an HTCondor pool (default: htcondor with --pool)",
     )
     group.add_argument(
         "--engine", default="", metavar="NAME", help="container engine (default: DODAS_ENGINE, else the best)"
@@ -126,7 +125,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_pool(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("with --backend htcondor")
     group.add_argument(
-        "--pool", metavar="NAME", help="a pool of `dodas pool` (default: the one that CONDOR_CONFIG means)"
+        "--pool",
+        metavar="NAME|FILE",
+        help="a pool of `dodas pool`, or the file (.yaml) that describes one, which comes, and goes by "
+        "itself when it has nothing to do (default: the pool that CONDOR_CONFIG means)",
     )
     group.add_argument(
         "--shared-disk",

@@ -59,7 +59,7 @@ def connect(settings: ExecutorSettings, *, logs: str, state: str, cores: int | N
     Raises:
         DodasError: There is no such backend, or it cannot be used here.
     """
-    match settings.backend:
+    match "htcondor" if settings.pool else settings.backend:
         case "local":
             return _local(settings, logs, cores)
         case "htcondor":

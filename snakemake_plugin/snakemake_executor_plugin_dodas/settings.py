@@ -44,14 +44,16 @@ class ExecutorSettings(ExecutorSettingsBase):
     backend: str = field(
         default="local",
         metadata={
-            "help": "Where steps run: on this machine, or on a pool of HTCondor (default: local).",
+            "help": "Where steps run: on this machine, or on a pool of HTCondor (default: local, and "
+            "htcondor where a pool is given).",
             "choices": ["local", "htcondor"],
         },
     )
     pool: Optional[str] = field(
         default=None,
         metadata={
-            "help": "Pool to use with the backend htcondor: the name of one that `dodas pool up` started "
+            "help": "Pool to use with the backend htcondor: the name of one that `dodas pool up` started, or "
+            "the file (.yaml) that describes one, which comes, and goes by itself when it has nothing to do "
             "(default: the one that this machine's HTCondor is configured for).",
             "metavar": "NAME",
         },

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "dodas.auth": {"dodas"},
     "dodas.records": {"dodas"},
     "dodas.staging": {"dodas", "dodas.auth"},
-    "dodas.pool": {"dodas", "dodas.auth", "dodas.containers", "dodas.worker"},
+    "dodas.pool": {"dodas", "dodas.auth", "dodas.containers", "dodas.worker", "dodas.node"},
     "dodas.worker": {"dodas", "dodas.containers", "dodas.staging"},
     "dodas.backends": {"dodas", "dodas.worker", "dodas.containers", "dodas.staging"},
     "dodas.node": {
@@ -45,8 +45,11 @@ ONLY_IN = {
     "snakemake_interface_common": ("snakemake_executor_plugin_dodas", "snakemake_storage_plugin_dynafed"),
     "snakemake_interface_executor_plugins": ("snakemake_executor_plugin_dodas",),
     "snakemake_interface_storage_plugins": ("snakemake_storage_plugin_dynafed",),
-    "requests": ("dodas.containers.registry", "dodas_cwl.images"),  # the latter for `dockerLoad: URL`
-    "urllib3": ("dodas.containers.registry",),
+    # The second for `dockerLoad: URL`.
+    "requests": ("dodas.containers.registry", "dodas_cwl.images", "dodas.pool.providers"),
+    "urllib3": ("dodas.containers.registry", "dodas.pool.providers"),
+    "yaml": ("dodas.pool",),
+    "jsonschema": ("dodas.pool.description",),
     "htcondor2": ("dodas.backends.htcondor", "dodas.pool"),
     "classad2": ("dodas.backends.htcondor", "dodas.pool"),
     "rich": ("dodas.cli",),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dodas.node.daemons import Programs
 from dodas.pool import configuration, queue_file, tokens
 from dodas.pool.definition import Definition
 
@@ -75,7 +76,7 @@ def test_a_queue_whose_last_line_is_torn_is_left_to_htcondor(tmp_path: Path) -> 
 
 
 def test_no_authorization_is_for_everybody() -> None:
-    programs = configuration.Programs()
+    programs = Programs()
     for text in (
         configuration.head("p", POOL, "/pool", programs),
         configuration.node("p", POOL, "/pool", programs),

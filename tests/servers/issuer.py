@@ -26,6 +26,17 @@ _SCOPES = [
 ]
 LIFETIMES = {"dodas": 3600, "hasty": 5}
 """Clients, and for how many seconds the tokens are good that they get."""
+SECRET = "s3cret of/the+server"
+_DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_OF_USERS: list[dict[str, Any]] = [
+    {"id": "laptop", "grants": [_DEVICE, "refresh_token"]},
+    {
+        "id": "server",
+        "secret": SECRET,
+        "grants": [_DEVICE, "refresh_token", "client_credentials", _EXCHANGE],
+    },
+]
 
 
 class Issuer:
@@ -34,10 +45,12 @@ class Issuer:
     Args:
         folder: Its own; made if it is not there.
         pki: Has the certificate that it shows.
+        public: What it calls itself, if something stands before it.
     """
 
-    def __init__(self, folder: Path, *, pki: Pki) -> None:
+    def __init__(self, folder: Path, *, pki: Pki, public: str = "") -> None:
         self.folder, self.pki, self.port = folder, pki, free_port()
+        self._public = public
         folder.mkdir(parents=True, exist_ok=True)
         self._key = folder / "signing.key"
         subprocess.run(
@@ -66,7 +79,21 @@ class Issuer:
     @property
     def url(self) -> str:
         """What tokens have as ``iss``."""
-        return f"https://localhost:{self.port}"
+        return self._public or f"https://localhost:{self.port}"
+
+    def live(self, client: str, **seconds: float) -> None:
+        """Let what a client gets from now on live so long: ``access``, ``refresh``, ``device``."""
+        file = self.folder / "lifetimes.json"
+        known = json.loads(file.read_text()) if file.exists() else {}
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps({**known, client: {**known.get(client, {}), **seconds}}))
+        part.replace(file)
+
+    def grants(self, kind: str = "", client: str = "") -> list[dict[str, str]]:
+        """Return what tokens were asked for with: ``grant``, ``client``, ``error`` if they were refused."""
+        file = self.folder / "grants"
+        lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [line for line in lines if kind in ("", line["grant"]) and client in ("", line.get("client"))]
 
     def token(self, scope: str = "storage.read:/", *, audience: str = ANY, client: str = "dodas") -> str:
         """Return a token as the provider gives it to a client; see `LIFETIMES`."""
@@ -101,7 +128,8 @@ class Issuer:
         if not modules.is_dir():
             need("oidc-provider")  # which is no program, and so is said to be missing
         clients = [
-            {"id": name, "secret": "secret", "lifetime": seconds} for name, seconds in LIFETIMES.items()
+            {"id": name, "secret": "secret", "lifetime": seconds, "grants": ["client_credentials"]}
+            for name, seconds in LIFETIMES.items()
         ]
         return {
             "modules": str(modules),
@@ -111,7 +139,10 @@ class Issuer:
             "signing": str(self._key),
             "audience": ANY,
             "scopes": _SCOPES,
-            "clients": clients,
+            "clients": [*clients, *_OF_USERS],
+            "lifetimes": str(self.folder / "lifetimes.json"),
+            "grants": str(self.folder / "grants"),
+            **({"url": self._public} if self._public else {}),
         }
 
 

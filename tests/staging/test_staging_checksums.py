@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pytest
 from hypothesis import given
@@ -202,6 +202,9 @@ class Headers:
 
     def all(self, name: str) -> Iterable[str]:
         return [value for key, value in self._pairs if key == name]
+
+    def has_any(self, names: Collection[str]) -> bool:
+        return any(key in names for key, _value in self._pairs)
 
 
 class TestHeaders:

@@ -21,11 +21,19 @@ class Agent:
     Args:
         account: Name of the account configuration.
         environ: Tells the program where the agent listens.
+        audience: For whom tokens are to be; empty for whom the account says.
+        scope: What they are to be good for; empty for all that the account has.
         now: The time, in seconds since 1970.
     """
 
     def __init__(
-        self, account: str, environ: Mapping[str, str], *, now: Callable[[], float] = time.time
+        self,
+        account: str,
+        environ: Mapping[str, str],
+        *,
+        audience: str = "",
+        scope: str = "",
+        now: Callable[[], float] = time.time,
     ) -> None:
         if account.startswith("-"):
             raise SpecError(
@@ -34,6 +42,10 @@ class Agent:
             )
         self._account = account
         self._environ = environ
+        self._narrowed = [
+            *([f"--aud={audience}"] if audience else []),
+            *([f"--scope={scope}"] if scope else []),
+        ]
         self._now = now
         self._held: Token | None = None
         self._until = 0.0
@@ -60,7 +72,7 @@ class Agent:
         return self._now() + _UNTOLD if held.expires is None else held.expires - _ENOUGH
 
     def _ask(self) -> str:
-        command = ["oidc-token", "--time", str(int(_ENOUGH) + 30), self._account]
+        command = ["oidc-token", "--time", str(int(_ENOUGH) + 30), *self._narrowed, self._account]
         try:
             done = subprocess.run(
                 command,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from dodas.auth import anchors
 from dodas.auth.agent import Agent
@@ -11,6 +12,9 @@ from dodas.auth.anchors import Trust
 from dodas.auth.certificates import Certificate, CertificateFinder
 from dodas.auth.discovery import TokenFinder
 from dodas.auth.tokens import Token
+
+if TYPE_CHECKING:
+    from dodas.auth.login.door import CachedLogin
 
 
 class Credentials:
@@ -20,7 +24,8 @@ class Credentials:
         environ: Where the variables are.
         tokens: What finds bearer tokens.
         certificates: What finds certificates.
-        agent: Asked for tokens where there is none.
+        login: Asked for tokens where there is none.
+        agent: Asked for tokens where there is no login either.
     """
 
     def __init__(
@@ -29,11 +34,13 @@ class Credentials:
         *,
         tokens: TokenFinder | None = None,
         certificates: CertificateFinder | None = None,
+        login: CachedLogin | None = None,
         agent: Agent | None = None,
     ) -> None:
         self._environ = environ
         self._tokens = tokens or TokenFinder(environ)
         self._certificates = certificates or CertificateFinder(environ)
+        self._login = login
         self._agent = agent
 
     @classmethod
@@ -45,7 +52,7 @@ class Credentials:
         """
         environ = os.environ if environ is None else environ
         account = environ.get("OIDC_AGENT_ACCOUNT", "").strip()
-        return cls(environ, agent=Agent(account, environ) if account else None)
+        return cls(environ, login=_cached(environ), agent=Agent(account, environ) if account else None)
 
     @classmethod
     def none(cls) -> Credentials:
@@ -59,6 +66,8 @@ class Credentials:
             NotAllowed: One is named and useless, or others can read it.
         """
         found = self._tokens.find()
+        if found is None and self._login is not None:
+            found = self._login.token()
         if found is None and self._agent is not None:
             found = self._agent.token()
         return found
@@ -71,6 +80,8 @@ class Credentials:
         """
         self._tokens.forget()
         found = self._tokens.find()
+        if found is None and self._login is not None:
+            found = self._login.token(refused=old.value)
         if found is None and self._agent is not None:
             found = self._agent.token()
             if found is not None and found.value == old.value:
@@ -88,6 +99,15 @@ class Credentials:
     def trust(self) -> Trust:
         """Return whose signatures under the certificates of servers are believed."""
         return anchors.trust(self._environ)
+
+
+def _cached(environ: Mapping[str, str]) -> CachedLogin | None:
+    """Return the user's login; ``None`` on a node, where the package of logins is not."""
+    try:
+        from dodas.auth.login.door import CachedLogin  # noqa: PLC0415
+    except ImportError:
+        return None
+    return CachedLogin(environ)
 
 
 class _Nobody(TokenFinder):

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from dodas.cli.data_ends import as_failure
 from dodas.errors import DodasError
 
+_PACE = 0.003  # seconds
 _PATIENCE = 3.0  # seconds that those at work have to tidy up after Ctrl-C
 
 Item = TypeVar("Item")
@@ -79,6 +80,9 @@ class Crew(Generic[Item, Result]):
                 self._over.put((item, error))
 
     def _next(self) -> tuple[Item, Result | DodasError]:
+        if self._over.empty():
+            # Whoever is woken takes the processor from those at work, so let some come.
+            time.sleep(_PACE)
         item, result = self._over.get()
         if isinstance(result, OSError):
             return item, as_failure(result)

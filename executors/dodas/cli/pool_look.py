@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from dodas.backends.words import size
+from dodas.cli import pool_workers
 from dodas.cli.tally import printable
 from dodas.pool import look
 from dodas.pool.definition import Definition
@@ -33,12 +34,12 @@ def status(args: argparse.Namespace) -> int:
     layout = known(args.name)
     report = look.report(layout, Definition.of(layout))
     cores = used_cores(layout) if report.state != "dead" else None
+    demand = pool_workers.of(layout)
     if args.json:
-        plain = _plain(report)
-        plain["cpus_used"] = cores
-        print(json.dumps(plain, indent=2))
+        print(json.dumps({**_plain(report), "cpus_used": cores, **pool_workers.plain(demand)}, indent=2))
         return 0
     _print(report, cores)
+    pool_workers.show(report.name, demand)
     return 0
 
 
@@ -46,6 +47,8 @@ def logs(args: argparse.Namespace) -> int:
     """Show what the daemons of a pool wrote."""
     from dodas.pool.logs import Logs
 
+    if args.worker:
+        return pool_workers.logs(args.name, args.worker)
     written = Logs(known(args.name), args.daemon or "")
     for name, line in written.last(max(0, args.lines)):
         print(f"{name}: {printable(line)}")
@@ -61,8 +64,9 @@ def _print(report: look.Report, cores: int | None) -> None:
         ("HTCondor", report.definition.source),
         ("jobs", _jobs(report)),
     ]
-    used = "" if cores is None else f", {cores} of {report.definition.cpus} processors in use"
-    lines.append(("slots", _meant(report) + used))
+    if report.definition.has_node:
+        used = "" if cores is None else f", {cores} of {report.definition.cpus} processors in use"
+        lines.append(("slots", _meant(report) + used))
     for part in report.parts:
         daemons = ", ".join(f"{name} {pid}" for name, pid in part.daemons)
         lines.append((part.name, daemons or f"ended: {part.ended}"))
@@ -72,11 +76,14 @@ def _print(report: look.Report, cores: int | None) -> None:
     for name, value in lines:
         print(f"  {name}: {printable(value)}")
     if report.state != "up":
-        print(f"  bring it up again, with its jobs: dodas pool up --local --name {report.name}")
+        how = f"--local --name {report.name}" if report.definition.has_node else f"{report.root}/pool.yaml"
+        print(f"  bring it up again, with its jobs: dodas pool up {how}")
 
 
 def _meant(report: look.Report) -> str:
     it = report.definition
+    if not it.has_node:
+        return "workers come and go"
     return f"{it.cpus} cpus, {size(it.memory << 20)}, {'shared disk' if it.shared_disk else 'no shared disk'}"
 
 
@@ -95,7 +102,7 @@ def _plain(report: look.Report) -> dict[str, Any]:
         "shared_disk": it.shared_disk,
         "image": it.image,
         "htcondor": it.source,
-        "collector": f"127.0.0.1:{it.port}",
+        "collector": f"{it.host}:{it.port}",
         "jobs": dict(report.jobs),
         "parts": [
             {"name": part.name, "pid": part.pid, "ended": part.ended, "daemons": dict(part.daemons)}

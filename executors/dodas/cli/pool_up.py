@@ -14,11 +14,30 @@ from dodas.pool.layout import Layout
 
 def up(args: argparse.Namespace) -> int:
     """Make a pool, or bring one up again."""
+    return _up_described(args) if args.file else _up_local(args)
+
+
+def _up_described(args: argparse.Namespace) -> int:
+    from dodas.pool.on_demand import bring_up_described
+
+    given = [name for name in ("name", "cpus", "memory", "image") if getattr(args, name) is not None]
+    if given or args.shared_disk is not None:
+        option = given[0] if given else "shared-disk"
+        raise SpecError(f"--{option} is for --local", hint=f"write it into {args.file} instead")
+    began = time.monotonic()
+    with progress_bars(quiet=args.quiet) as progress:
+        name, started = bring_up_described(args.file, progress=progress, say=lambda text: _tell(args, text))
+    _told(args, Layout(name), started, time.monotonic() - began)
+    return 0
+
+
+def _up_local(args: argparse.Namespace) -> int:
     from dodas.backends import capacity
     from dodas.pool.bring_up import Wishes, bring_up
 
     began = time.monotonic()
-    layout = Layout(args.name)
+    name = "local" if args.name is None else args.name
+    layout = Layout(name)
     wishes = Wishes(
         cpus=_count(args.cpus),
         memory=_memory(args.memory),
@@ -27,15 +46,16 @@ def up(args: argparse.Namespace) -> int:
     )
     room = max(1, int(capacity.cores())), max(1, capacity.memory() >> 20)
     with progress_bars(quiet=args.quiet) as progress:
-        started = bring_up(
-            args.name, wishes, room=room, progress=progress, say=lambda text: _tell(args, text)
-        )
-    took = time.monotonic() - began
+        started = bring_up(name, wishes, room=room, progress=progress, say=lambda text: _tell(args, text))
+    _told(args, layout, started, time.monotonic() - began)
+    return 0
+
+
+def _told(args: argparse.Namespace, layout: Layout, started: bool, took: float) -> None:
     if args.json:
-        print(json.dumps({"name": args.name, "started": started, "condor_config": layout.client_config}))
+        print(json.dumps({"name": layout.name, "started": started, "condor_config": layout.client_config}))
     else:
         _announce(layout, started, took)
-    return 0
 
 
 def down(args: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from dodas.paths import cache_dir
 _STAYS = (
     "cli",
     "pool",
+    "auth/login",
     "records",
     "containers/packages",
     "containers/archive",

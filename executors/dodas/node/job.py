@@ -22,7 +22,7 @@ from dodas.node import surplus
 from dodas.node.order import INPUTS, Order, StepOrder
 from dodas.node.outgoing import Outgoing
 from dodas.node.results import NAME, Report, StepReport, read, write
-from dodas.node.slot import Slot, given_back
+from dodas.node.slot import Slot, given_back, of_site
 from dodas.node.stage import Stage, missing
 from dodas.step import Failure, Result, Step
 from dodas.worker.client import Worker
@@ -155,6 +155,10 @@ class Job:
         )
 
     def _staged(self, one: StepOrder) -> Step:
+        has = {name for name, _ in one.step.env}
+        site = tuple((name, value) for name, value in of_site(os.environ) if name not in has)
+        if site:
+            one = replace(one, step=replace(one.step, env=(*site, *one.step.env)))
         if self._order.shared:
             return one.step
         base = os.path.join(self._work, str(self._numbers[one.step.id]))

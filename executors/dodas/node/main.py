@@ -1,4 +1,7 @@
-"""What a job of a batch system runs on a node: ``run ORDER``; or a :mod:`plugin <dodas.node.plugin>`'s part.
+"""What a batch system runs on a node: ``run ORDER`` is a job.
+
+``pilot ORDER`` is a worker of a pool on demand (:mod:`dodas.node.pilot`); anything else is a :mod:`plugin
+<dodas.node.plugin>`'s part.
 
 Exit status: 0, every step has a result, whatever its command said; 75 (EX_TEMPFAIL of sysexits(3)), the node
 could not do its part and another one may; 2, the order cannot be read; 143, it was told to stop.
@@ -11,7 +14,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from dodas.containers.engines import syscalls
 from dodas.errors import DodasError, SpecError
 from dodas.node import cache
 from dodas.node.slot import Slot, slot, visible_gpus
+from dodas.node.surroundings import variables
 from dodas.worker.client import Worker
 from dodas.worker.forked import ForkedServer
 
@@ -36,6 +39,10 @@ class _Stopped(BaseException):
 
 def main(words: Sequence[str]) -> int:
     """Carry out one order, or move files for HTCondor, and return the exit status."""
+    if words and words[0] == "pilot":
+        from dodas.node.pilot.main import main as pilot  # noqa: PLC0415 - not needed in a job
+
+        return pilot(words[1:])
     if words and words[0].startswith("-"):
         from dodas.node.plugin import main as move  # noqa: PLC0415 - not needed in a job
 
@@ -66,7 +73,10 @@ def _job(words: Sequence[str]) -> int:
 def _run(path: str) -> int:
     place = slot(os.environ)
     home = cache.home(place)
-    os.environ.update(_environment(home, place))
+    os.environ.update(variables(home, place.sandbox))
+    gpus = visible_gpus(os.environ)
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
     # Before all that steps do not need is imported: each of them is a fork of a fork of this process.
     with Worker(serve=ForkedServer) as worker:
         order = _read(path)
@@ -96,22 +106,6 @@ def _carry_out(order: Order, place: Slot, home: str, path: str, worker: Worker) 
     folder = os.path.dirname(os.path.abspath(path)) if order.shared else place.sandbox
     job = Job(order, place, out=os.path.join(folder, OUTPUTS), store=store, worker=worker)
     return _DONE if job.run() else _ELSEWHERE
-
-
-def _environment(home: str, place: Slot) -> dict[str, str]:
-    """Return the variables that tell the rest of dodas where it is."""
-    gpus = visible_gpus(os.environ)
-    worker = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    shipped = os.path.exists(os.path.join(worker, "READY"))
-    if shipped:
-        with suppress(OSError):
-            os.utime(os.path.join(worker, "READY"))  # those unused for long are removed
-    return {
-        "DODAS_CACHE": home,
-        "DODAS_SCRATCH": place.sandbox,
-        **({"DODAS_DATA": worker} if shipped else {}),
-        **({"CUDA_VISIBLE_DEVICES": gpus} if gpus is not None else {}),
-    }
 
 
 def _fail(problem: str, status: int) -> int:

@@ -12,6 +12,7 @@ from dodas.values import dataclass
 
 _LINE = re.compile(r"^(\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 _MIB = 1 << 20
+_SITE = "DODAS_SITE_VARIABLES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,18 @@ def slot(environ: Mapping[str, str]) -> Slot:
         chirp=chirp if os.path.exists(chirp) else "",
         ad=environ.get("_CONDOR_JOB_AD") or os.path.join(sandbox, ".job.ad"),
     )
+
+
+def named(environment: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return the variables that a site gives jobs, and one that says which they are (:func:`of_site`)."""
+    names = " ".join(name for name, _ in environment)
+    return (*environment, (_SITE, names)) if names else ()
+
+
+def of_site(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the variables that the site gives to all steps; the rest of a job's are no step's business."""
+    names = environ.get(_SITE, "").split()
+    return tuple((name, environ[name]) for name in names if name in environ)
 
 
 def given_back(place: Slot) -> frozenset[int]:

@@ -8,9 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from dodas.errors import BackendUnreachable, DodasError
-from dodas.pool import configuration, trust
+from dodas.pool import configuration, trust, visits
 from dodas.pool.definition import Definition
 from dodas.pool.layout import known
+from dodas.pool.offers import read_offers
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker that a pool may have: processors, and FileSystemDomain."""
+
+    cores: int
+    files: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +31,14 @@ class Access:
         schedd: Name of the daemon with the queue; empty for the one that the configuration says.
         collector: Address of the collector; empty when none is configured.
         filesystem_domain: A node whose FileSystemDomain is this one sees the same files as this host.
+        offers: Workers that the pool may have, where they come and go; else empty.
     """
 
     pool: str
     schedd: str
     collector: str
     filesystem_domain: str
+    offers: tuple[Worker, ...] = ()
 
 
 def configure(pool: str | None) -> Access:
@@ -36,8 +47,8 @@ def configure(pool: str | None) -> Access:
     Sets CONDOR_CONFIG, which commands started from here inherit.
 
     Args:
-        pool: Name of a pool of ``dodas pool up``; ``None`` for what CONDOR_CONFIG, or else the host's
-            configuration, says.
+        pool: Name of a pool of ``dodas pool up``, or a file (``.yaml``) that describes one, which is brought
+            up; ``None`` for what CONDOR_CONFIG, or else the host's configuration, says.
 
     Raises:
         SpecError: There is no such pool.
@@ -47,19 +58,24 @@ def configure(pool: str | None) -> Access:
     if pool is None:
         bindings().reload_config()
         return _configured()
+    if visits.is_file(pool):
+        pool = visits.arrive(pool)
     layout = known(pool)
     definition = Definition.read(layout)
     if definition is None or not layout.alive:
+        local = definition is None or definition.has_node
+        how = f"--local --name {pool}" if local else layout.description
         raise BackendUnreachable(
-            f"the pool {pool} is not running", hint=f"bring it up with: dodas pool up --local --name {pool}"
+            f"the pool {pool} is not running", hint=f"bring it up with: dodas pool up {how}"
         )
     os.environ["CONDOR_CONFIG"] = layout.client_config
     bindings().reload_config()
     return Access(
         pool=pool,
         schedd=configuration.schedd_name(pool),
-        collector=f"127.0.0.1:{definition.port}",
+        collector=f"{definition.host}:{definition.port}",
         filesystem_domain=trust.domain(pool),
+        offers=tuple(Worker(*one) for one in read_offers(layout)),
     )
 
 

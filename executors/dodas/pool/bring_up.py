@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from dodas.containers.progress import OnProgress, Say, ignore, silent
 from dodas.containers.removal import remove_tree
 from dodas.errors import BackendError, SpecError
-from dodas.pool import configuration, containers, installation, look, queue_file
+from dodas.node import hosting
+from dodas.pool import configuration, installation, look, queue_file
 from dodas.pool.definition import Definition
 from dodas.pool.furnish import alone, forget_addresses, furnish, make_private, remove_if_empty
 from dodas.pool.keeping import bury, start_keeper
@@ -28,12 +29,16 @@ class Wishes:
         memory: MiB for jobs.
         image: Image with HTCondor; default the host's own HTCondor, else an image of dodas'.
         shared_disk: Whether the node sees the directories of the host; default yes.
+        host: Address at which the daemons listen that take and match jobs; default the loopback address.
+        port: TCP port of theirs; default any that is free.
     """
 
     cpus: int | None = None
     memory: int | None = None
     image: str | None = None
     shared_disk: bool | None = None
+    host: str | None = None
+    port: int | None = None
 
 
 def bring_up(
@@ -82,7 +87,7 @@ def _bring_up(layout: Layout, wishes: Wishes, room: tuple[int, int], progress: O
 
 
 def _refuse_change(name: str, known: Definition, wishes: Wishes) -> None:
-    for wish in ("cpus", "memory", "image", "shared_disk"):
+    for wish in ("cpus", "memory", "image", "shared_disk", "host", "port"):
         wanted, there = getattr(wishes, wish), getattr(known, wish)
         if wanted is not None and wanted != there:
             raise SpecError(
@@ -93,26 +98,29 @@ def _refuse_change(name: str, known: Definition, wishes: Wishes) -> None:
 
 def _defined(known: Definition | None, wishes: Wishes, room: tuple[int, int]) -> Definition:
     old = known or Definition(
-        cpus=room[0], memory=room[1], image="", shared_disk=True, port=0, user=containers.user_name()
+        cpus=room[0], memory=room[1], image="", shared_disk=True, port=0, user=hosting.user_name()
     )
+    host = wishes.host or old.host
     return replace(
         old,
-        cpus=wishes.cpus or old.cpus,
+        cpus=old.cpus if wishes.cpus is None else wishes.cpus,
         memory=wishes.memory or old.memory,
         image=old.image if wishes.image is None else wishes.image,
         shared_disk=old.shared_disk if wishes.shared_disk is None else wishes.shared_disk,
-        port=_free_port(old.port),
+        host=host,
+        port=_free_port(host, wishes.port or old.port, must=bool(wishes.port)),
     )
 
 
-def _free_port(wanted: int) -> int:
-    """Return ``wanted`` if it can be listened on, else a port that can."""
-    for port in (wanted, 0):
+def _free_port(host: str, wanted: int, *, must: bool) -> int:
+    """Return ``wanted`` if it can be listened on, else a port that can, unless it ``must`` be that one."""
+    for port in (wanted,) if must else (wanted, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
             return int(probe.getsockname()[1])
-    raise BackendError("no TCP port can be had on 127.0.0.1", hint="see what listens there: ss -ltn")
+    what = f"port {wanted}" if must else "no TCP port"
+    raise BackendError(f"{what} cannot be listened on at {host}", hint="see what listens there: ss -ltn")
 
 
 def _start(layout: Layout, definition: Definition, progress: OnProgress, say: Say) -> None:
@@ -125,8 +133,9 @@ def _start(layout: Layout, definition: Definition, progress: OnProgress, say: Sa
         if not os.path.exists(layout.at("pool.json")):  # there never was such a pool
             remove_tree(layout.root)
         raise
-    queue_file.give_up(layout.queue, configuration.node_slots(layout.name))
-    log = CollectorLog(layout)
+    if definition.has_node:
+        queue_file.give_up(layout.queue, configuration.node_slots(layout.name))
+    log = CollectorLog(layout, slot=definition.has_node)
     keeper = start_keeper(layout, *filter(None, (found.lock,)))
     try:
         await_ready(layout, log, keeper)

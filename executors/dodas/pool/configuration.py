@@ -7,31 +7,39 @@ address alone, and every connection is authenticated.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dodas.node.daemons import Programs, literal, places, release, text
 from dodas.pool import trust, tuning
-from dodas.pool.definition import Definition
+from dodas.pool.definition import LOOPBACK, Definition
 from dodas.pool.tokens import KEY_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Programs:
-    """Where HTCondor's programs are, as its daemons see them.
+class Offer:
+    """What a worker of a pool on demand offers.
 
     Attributes:
-        release: RELEASE_DIR.
-        sbin: Directory of the daemons.
-        bin: Directory of the commands.
-        lib: Directory of libraries.
-        libexec: Directory of helpers.
+        worker: Its name.
+        cores: Processors.
+        memory: MiB.
+        gpus: GPUs.
+        idle: Seconds without jobs after which it ends.
+        grace: Seconds that its jobs have when it is told to end.
+        start: START expression; empty for any job.
+        attributes: Attributes of its machine, with ClassAd expressions.
+        shared_disk: Whether it sees the directories of the submit side.
     """
 
-    release: str = "/usr"
-    sbin: str = "/usr/sbin"
-    bin: str = "/usr/bin"
-    lib: str = "/usr/lib/condor"
-    libexec: str = "/usr/libexec/condor"
+    worker: str
+    cores: int
+    memory: int
+    gpus: int
+    idle: float
+    grace: float
+    start: str
+    attributes: tuple[tuple[str, str], ...]
+    shared_disk: bool
 
 
 def client(name: str, definition: Definition, directory: str) -> str:
@@ -42,12 +50,12 @@ def client(name: str, definition: Definition, directory: str) -> str:
         definition: What it is.
         directory: The pool's directory.
     """
-    directory = _literal(directory)
-    return _text(
+    directory = literal(directory)
+    return text(
         f"Lets clients talk to the pool {name}: export CONDOR_CONFIG=<this file>",
         {
             **_common(name, definition),
-            **{key: value for key, value in _release(Programs()).items() if key != "LIB"},
+            **{key: value for key, value in release(Programs()).items() if key != "LIB"},
             "LOCAL_DIR": directory,
             "SEC_TOKEN_DIRECTORY": posixpath.join(directory, "tokens.d"),
             "FILESYSTEM_DOMAIN": trust.domain(name),
@@ -81,12 +89,12 @@ def head(name: str, definition: Definition, place: str, programs: Programs) -> s
         place: Where its directory is for them.
         programs: Where HTCondor is for them.
     """
-    return _text(
+    return text(
         "Daemons that take jobs and find them a place",
         {
             **_common(name, definition),
-            **_release(programs),
-            **_places(place),
+            **release(programs),
+            **places(place),
             **trust.allowed(name, definition),
             "DAEMON_LIST": "MASTER COLLECTOR NEGOTIATOR SCHEDD",
             "SHARED_PORT_PORT": definition.port,
@@ -109,47 +117,87 @@ def head(name: str, definition: Definition, place: str, programs: Programs) -> s
 
 def node(name: str, definition: Definition, place: str, programs: Programs) -> str:
     """Return the configuration of the daemons that run jobs; arguments as for :func:`head`."""
-    files = trust.domain(name) if definition.shared_disk else f"node.{trust.domain(name)}"
-    return _text(
+    return text(
         "Daemons that run jobs",
         {
-            **_common(name, definition),
-            **_release(programs),
-            **_places(place),
-            **trust.allowed(name, definition),
-            "DAEMON_LIST": "MASTER STARTD",
-            "SHARED_PORT_PORT": 0,
+            **_of_nodes(name, definition, shared_disk=definition.shared_disk),
+            **release(programs),
+            **places(place),
             "MASTER_NAME": _node_name(name),
             "STARTD_NAME": _node_name(name),
-            "FILESYSTEM_DOMAIN": files,
             "STARTD_ADDRESS_FILE": f"{place}/run/startd.address",
-            # The token alone says what it may do; as the user it could do all.
-            "SEC_CLIENT_AUTHENTICATION_METHODS": "IDTOKENS",
-            "SEC_DEFAULT_AUTHENTICATION_METHODS": "FS, IDTOKENS",
             "SEC_PASSWORD_DIRECTORY": f"{place}/passwords.d",
             "SEC_TOKEN_DIRECTORY": f"{place}/tokens.d",
             "SEC_TOKEN_SYSTEM_DIRECTORY": f"{place}/tokens.d",
             "NUM_CPUS": definition.cpus,
             "MEMORY": definition.memory,
-            "NUM_SLOTS": 1,
-            "NUM_SLOTS_TYPE_1": 1,
-            "SLOT_TYPE_1": "100%",
-            "SLOT_TYPE_1_PARTITIONABLE": True,
-            "DodasPool": f'"{name}"',
             "DodasCache": f'"{place}/cache"',
-            "ClassAdLifetime": tuning.FORGOTTEN,
             "STARTD_ATTRS": "$(STARTD_ATTRS) DodasPool DodasCache ClassAdLifetime",
             **tuning.node(),
         },
     )
 
 
+def pilot(name: str, definition: Definition, offer: Offer) -> dict[str, object]:
+    """Return what the daemons of a worker are told before it is known where it is.
+
+    The worker adds where it keeps things, and ``DaemonStopTime``, the Unix time at which it ends.
+    """
+    attributes = dict(offer.attributes)
+    added = " ".join(attributes)
+    # A job that does not say how long it takes is no reason to be there until the end.
+    fits = f"(time() + (TARGET.MaxRuntime ?: {int(offer.grace)})) < DaemonStopTime"
+    loopback = definition.host == LOOPBACK
+    return {
+        **_of_nodes(name, definition, shared_disk=offer.shared_disk),
+        **({} if loopback else {"NETWORK_INTERFACE": "*", "BIND_ALL_INTERFACES": True}),
+        "CCB_ADDRESS": "$(COLLECTOR_HOST)",
+        "MASTER_NAME": f"{offer.worker}@",
+        "STARTD_NAME": f"{offer.worker}@",
+        "NUM_CPUS": offer.cores,
+        "MEMORY": offer.memory,
+        **attributes,
+        "STARTD_ATTRS": f"$(STARTD_ATTRS) DodasPool DodasCache ClassAdLifetime DaemonStopTime {added}",
+        "MASTER_ATTRS": f"$(MASTER_ATTRS) DodasPool {added}",
+        **tuning.node(),
+        "START": f"{fits} && ({offer.start})" if offer.start else fits,
+        "STARTD_NOCLAIM_SHUTDOWN": int(offer.idle),
+        "MAXJOBRETIREMENTTIME": int(offer.grace),
+        "SHUTDOWN_GRACEFUL_TIMEOUT": int(offer.grace) + 10,
+        **({"MACHINE_RESOURCE_GPUS": _gpus(offer.gpus)} if offer.gpus else {}),
+    }
+
+
+def _gpus(count: int) -> str:
+    return ", ".join(f"CUDA{number}" for number in range(count))
+
+
+def _of_nodes(name: str, definition: Definition, *, shared_disk: bool) -> dict[str, object]:
+    """Return what all daemons that run jobs are told."""
+    return {
+        **_common(name, definition),
+        **trust.allowed(name, definition),
+        "DAEMON_LIST": "MASTER STARTD",
+        "SHARED_PORT_PORT": 0,
+        "FILESYSTEM_DOMAIN": trust.domain(name) if shared_disk else f"node.{trust.domain(name)}",
+        # The token alone says what it may do; as the user it could do all.
+        "SEC_CLIENT_AUTHENTICATION_METHODS": "IDTOKENS",
+        "SEC_DEFAULT_AUTHENTICATION_METHODS": "FS, IDTOKENS",
+        "NUM_SLOTS": 1,
+        "NUM_SLOTS_TYPE_1": 1,
+        "SLOT_TYPE_1": "100%",
+        "SLOT_TYPE_1_PARTITIONABLE": True,
+        "DodasPool": f'"{name}"',
+        "ClassAdLifetime": tuning.FORGOTTEN,
+    }
+
+
 def _common(name: str, definition: Definition) -> dict[str, object]:
     """Return what daemons and clients must agree on."""
     return {
-        "CONDOR_HOST": "127.0.0.1",
-        "COLLECTOR_HOST": f"127.0.0.1:{definition.port}",
-        "NETWORK_INTERFACE": "127.0.0.1",
+        "CONDOR_HOST": definition.host,
+        "COLLECTOR_HOST": f"{definition.host}:{definition.port}",
+        "NETWORK_INTERFACE": definition.host,
         "BIND_ALL_INTERFACES": False,
         "ENABLE_IPV6": False,
         "NO_DNS": True,
@@ -162,41 +210,3 @@ def _common(name: str, definition: Definition) -> dict[str, object]:
         "SEC_DEFAULT_INTEGRITY": "OPTIONAL",
         "SEC_DEFAULT_ENCRYPTION": "OPTIONAL",
     }
-
-
-def _release(programs: Programs) -> dict[str, object]:
-    return {
-        "RELEASE_DIR": programs.release,
-        "SBIN": programs.sbin,
-        "BIN": programs.bin,
-        "LIB": programs.lib,
-        "LIBEXEC": programs.libexec,
-    }
-
-
-def _places(place: str) -> dict[str, object]:
-    names = ("log", "spool", "execute", "lock", "run")
-    return {
-        "LOCAL_DIR": place,
-        **{name.upper(): f"{place}/{name}" for name in names},
-        "DAEMON_SOCKET_DIR": f"{place}/run",
-        "LOCAL_CONFIG_FILE": "",
-        "LOCAL_CONFIG_DIR": "",
-        "MAX_DEFAULT_LOG": "20 MB",
-        "MASTER_BACKOFF_CONSTANT": 1,  # seconds, and two, four, … until a daemon that died is started again
-        "MASTER_BACKOFF_CEILING": 60,
-        # A control group of one's own needs privileges; the engine ends what is left.
-        "CGROUP_ALL_DAEMONS": False,
-        "BASE_CGROUP": "",
-        "DISCARD_SESSION_KEYRING_ON_STARTUP": False,
-    }
-
-
-def _text(title: str, values: Mapping[str, object]) -> str:
-    lines = [f"{name} = {value}".rstrip() for name, value in values.items()]
-    return "\n".join((f"# {title}.  Made by `dodas pool up`.", *lines, ""))
-
-
-def _literal(text: str) -> str:
-    """Return ``text`` as it stands in a file: a dollar would begin a macro."""
-    return text.replace("$", "$(DOLLAR)")

@@ -9,19 +9,22 @@ from dataclasses import asdict, dataclass
 from dodas.errors import StoreError
 from dodas.pool.layout import Layout, unknown
 
+LOOPBACK = "127.0.0.1"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
     """A pool as it is to be.
 
     Attributes:
-        cpus: Processors that jobs may take.
+        cpus: Processors that jobs may take on this host; 0 for a pool whose workers are all elsewhere.
         memory: Memory that jobs may take, in MiB.
         image: Image with HTCondor; empty for that of the host.
         shared_disk: Whether the node sees the directories of the host.
-        port: TCP port on the loopback address.
+        port: TCP port of the daemons that take and match jobs.
         user: What the user is called in the pool.
         source: Where HTCondor was found, for people.
+        host: Address at which they listen.
     """
 
     cpus: int
@@ -31,6 +34,12 @@ class Definition:
     port: int
     user: str
     source: str = ""
+    host: str = LOOPBACK
+
+    @property
+    def has_node(self) -> bool:
+        """Whether this host runs jobs of the pool itself."""
+        return self.cpus > 0
 
     def write(self, layout: Layout) -> None:
         """Keep it in the pool's directory."""

@@ -10,12 +10,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dodas.containers import locks
 from dodas.containers.removal import remove_tree
 from dodas.errors import StoreError
+from dodas.node import hosting
+from dodas.node.daemons import DIRECTORIES
 from dodas.pool import configuration, containers, tokens, trust
 from dodas.pool.definition import Definition, write_text
 from dodas.pool.installation import Installation
 from dodas.pool.layout import HEAD, INSIDE, NODE, Layout, pools_dir
-
-_OF_A_PART = ("log", "spool", "execute", "lock", "run", "passwords.d", "tokens.d", "cache")
 
 
 def furnish(layout: Layout, definition: Definition, installation: Installation) -> None:
@@ -26,8 +26,8 @@ def furnish(layout: Layout, definition: Definition, installation: Installation) 
         EngineError: No container engine works here.
     """
     launches = _launches(layout, definition, installation)
-    for part in (HEAD, NODE):
-        for name in _OF_A_PART:
+    for part in (HEAD, NODE) if definition.has_node else (HEAD,):
+        for name in DIRECTORIES:
             make_private(layout.at(part, name))
         forget_addresses(layout, part)
     make_private(layout.at("tokens.d"))
@@ -87,6 +87,8 @@ def _make_secrets(layout: Layout, definition: Definition) -> None:
     tokens.make_key(keys)
     user = trust.user_identity(layout.name, definition)
     tokens.make_token(layout.at("tokens.d"), "user", key=keys, issuer=issuer, identity=user)
+    if not definition.has_node:
+        return
     tokens.make_token(
         layout.at(NODE, "tokens.d"),
         "node",
@@ -99,12 +101,17 @@ def _make_secrets(layout: Layout, definition: Definition) -> None:
 
 def _texts(layout: Layout, definition: Definition, installation: Installation) -> dict[str, str]:
     name, programs = layout.name, installation.programs
+    of_node = (
+        {layout.at(NODE, "condor_config"): configuration.node(name, definition, INSIDE, programs)}
+        if definition.has_node
+        else {}
+    )
     return {
         layout.at(HEAD, "condor_config"): configuration.head(name, definition, INSIDE, programs),
-        layout.at(NODE, "condor_config"): configuration.node(name, definition, INSIDE, programs),
+        **of_node,
         layout.client_config: configuration.client(name, definition, layout.root),
-        layout.at("passwd"): containers.passwd(installation.root, definition.user),
-        layout.at("group"): containers.group(installation.root, definition.user),
+        layout.at("passwd"): hosting.passwd(installation.root, definition.user),
+        layout.at("group"): hosting.group(installation.root, definition.user),
     }
 
 
@@ -120,6 +127,7 @@ def _launches(layout: Layout, definition: Definition, installation: Installation
         system=installation.mounts,
         master=installation.master,
         shared_disk=definition.shared_disk,
+        node=definition.has_node,
     )
     plain = {part: launch.plain() for part, launch in launches.items()}
     return json.dumps(plain, indent=1)

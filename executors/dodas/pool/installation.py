@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from dodas.containers.progress import OnProgress, Say, ignore, silent
 from dodas.errors import SpecError
+from dodas.node.daemons import Programs, programs_of
+from dodas.node.hosting import OF_THE_SYSTEM, Mounts
 from dodas.pool import image
-from dodas.pool.configuration import Programs
-from dodas.pool.containers import OF_THE_SYSTEM, Mounts
 from dodas.pool.layout import Layout
 
 _MASTER = "condor_master"
@@ -91,7 +91,7 @@ def _of_host(layout: Layout, master: str) -> Installation:
                 os.symlink(os.readlink(path), os.path.join(root, name))
         elif os.path.isdir(path):
             mounts.append((path, path, True))
-    programs = _configured() or _guessed(master)
+    programs = _configured() or programs_of(master)
     if not any(programs.release == path or programs.release.startswith(f"{path}/") for path, _, _ in mounts):
         mounts.append((programs.release, programs.release, False))
     return Installation(source="this host", root=root, mounts=tuple(mounts), master=master, programs=programs)
@@ -112,20 +112,3 @@ def _configured() -> Programs | None:
             release, sbin, binaries, lib, libexec = values
             return Programs(release=release, sbin=sbin, bin=binaries, lib=lib, libexec=libexec)
     return None
-
-
-def _guessed(master: str) -> Programs:
-    """Return the places of an installation whose master is ``PREFIX/sbin/condor_master``."""
-    prefix = os.path.dirname(os.path.dirname(master))
-
-    def first(*names: str) -> str:
-        places = [os.path.join(prefix, name) for name in names]
-        return next((place for place in places if os.path.isdir(place)), places[-1])
-
-    return Programs(
-        release=prefix,
-        sbin=os.path.dirname(master),
-        bin=first("bin"),
-        lib=first("lib64/condor", "lib/condor", "lib"),
-        libexec=first("libexec/condor", "libexec"),
-    )

@@ -4,6 +4,9 @@
 
     <state>/pools/NAME/
       pool.json            what the user asked for (:class:`dodas.pool.definition.Definition`)
+      pool.yaml            what describes a pool on demand, which has also:
+      agent.*              its agent's lock, log and memory (:mod:`.agent`)
+      workers/NAME/        order, token and logs of a worker (:mod:`.pilots`)
       condor_config        for clients: the user's own condor_submit, HTCondor's Python bindings
       tokens.d/            the user's token
       launches.json        the containers, for the keeper
@@ -72,6 +75,11 @@ class Layout:
     def alive(self) -> bool:
         """Whether there is a keeper, and so a pool that runs."""
         return locks.is_held(self.at("keeper.lock"))
+
+    @property
+    def description(self) -> str:
+        """The file that describes a pool on demand; others have none."""
+        return self.at("pool.yaml")
 
     def at(self, *names: str) -> str:
         """Return a path in the pool's directory."""

@@ -18,9 +18,15 @@ _SLOT = (b"MachineSlotAd: Inserting", b"StartdAd     : Inserting")  # since HTCo
 
 
 class CollectorLog:
-    """What the collector writes from now on; it notes everybody who reports to it for the first time."""
+    """What the collector writes from now on; it notes everybody who reports to it for the first time.
 
-    def __init__(self, layout: Layout) -> None:
+    Args:
+        layout: The pool.
+        slot: Whether there is to be a place to run.
+    """
+
+    def __init__(self, layout: Layout, *, slot: bool = True) -> None:
+        self._slot = slot
         self.path = layout.at(HEAD, "log", "CollectorLog")
         self._old = os.path.getsize(self.path) if os.path.exists(self.path) else 0
 
@@ -30,7 +36,9 @@ class CollectorLog:
             size = os.fstat(file.fileno()).st_size
             file.seek(self._old if size >= self._old else 0)  # it may have been rotated
             text = file.read()
-            return any(word in text for word in _QUEUE) and any(word in text for word in _SLOT)
+            return any(word in text for word in _QUEUE) and (
+                not self._slot or any(word in text for word in _SLOT)
+            )
         return False
 
 

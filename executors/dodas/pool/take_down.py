@@ -13,6 +13,8 @@ from dodas.pool.furnish import remove_if_empty
 from dodas.pool.keeping import bury
 from dodas.pool.layout import Layout, known, pools_dir
 
+_WORKERS = 120.0  # seconds in which workers must have ended
+
 
 def take_down(name: str, *, force: bool = False) -> int:
     """End all processes of a pool and remove all its files; return how many jobs were lost.
@@ -36,10 +38,24 @@ def take_down(name: str, *, force: bool = False) -> int:
                 f"the pool {name} has jobs in its queue, which would be lost: {told}",
                 hint="wait for them, remove them (condor_rm -all), or give --force",
             )
+        if os.path.exists(layout.description):
+            _end_workers(layout)
         bury(layout)
         _remove(layout)
     remove_if_empty(pools_dir())
     return lost
+
+
+def _end_workers(layout: Layout) -> None:
+    """End the workers of a pool that has them elsewhere; its agent does that, which is started if need be."""
+    from dodas.pool.agent import process  # noqa: PLC0415 - other pools have none
+
+    if layout.alive:
+        process.start(layout.name)
+    if not process.end(layout.name, seconds=_WORKERS):
+        raise BackendError(
+            f"the workers of the pool {layout.name} do not end", hint=f"see {layout.at('agent.log')}"
+        )
 
 
 def _remove(layout: Layout) -> None:

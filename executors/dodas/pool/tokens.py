@@ -31,7 +31,14 @@ def make_key(directory: str) -> None:
 
 
 def make_token(
-    directory: str, name: str, *, key: str, issuer: str, identity: str, powers: Sequence[str] = ()
+    directory: str,
+    name: str,
+    *,
+    key: str,
+    issuer: str,
+    identity: str,
+    powers: Sequence[str] = (),
+    seconds: float = 0.0,
 ) -> None:
     """Put a token into ``directory``; only the user can read it.
 
@@ -42,11 +49,14 @@ def make_token(
         issuer: TRUST_DOMAIN of the pool.
         identity: Whom the token makes its holder, ``user@domain``.
         powers: Authorizations such as ``ADVERTISE_STARTD`` to which it is limited; empty for no limit.
+        seconds: How long it is good for; 0 for ever.
     """
     with open(os.path.join(key, KEY_NAME), "rb") as file:
         secret = _derived(_scrambled(file.read()))
     claims: dict[str, object] = {"iat": int(time.time()), "iss": issuer, "jti": secrets.token_hex(16)}
     claims["sub"] = identity
+    if seconds:
+        claims["exp"] = int(time.time() + seconds)
     if powers:
         claims["scope"] = " ".join(f"condor:/{power}" for power in powers)
     head = {"alg": "HS256", "kid": KEY_NAME}

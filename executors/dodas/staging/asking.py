@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 
 from dodas.staging.checksums import ALGORITHMS
 from dodas.staging.digests import want
@@ -13,6 +13,7 @@ from dodas.staging.servers import is_xrootd
 from dodas.staging.session import Session
 from dodas.staging.urls import Url
 
+_NOBODY = nullcontext()
 _CANNOT = 500
 _NOT_THERE = 404
 
@@ -32,32 +33,23 @@ def ask_with_digest(
 
     XRootD fails if it cannot compute one, even of files that are not there; it is asked without then.  Once
     it is known, it is not asked for one along with a file, which it does not survive when it is busy, nor
-    believed at once that a file is not there whose checksum was wanted.
+    believed at once that a file is not there whose checksum was wanted.  One waits for another that asks the
+    same server, unless that is known to bear several: XRootD, up to 5.5 at least, dies when it computes
+    checksums for some at the same time.
     """
     fields = dict(headers or {})
-    delicate = session.manners.known(url, Manner.ONE_BY_ONE) is True
+    known = session.manners.known(url, Manner.ONE_BY_ONE)
+    delicate = known is True
     if not (delicate and method == "GET"):
         wanted = {"Want-Digest": want(tuple(algorithms) or ALGORITHMS[:1])}
         doubted = (_CANNOT, _NOT_THERE) if delicate else (_CANNOT,)
-        with _turn(session, url):
+        with session.manners.turn(url) if known is not False else _NOBODY:
             response = session.exchange.ask(
                 method, url, headers={**fields, **wanted}, origin=origin, ok=(*ok, *doubted), retry=retry
             )
-        session.manners.learn(url, Manner.ONE_BY_ONE, is_xrootd(response.headers))
+        if (found := is_xrootd(response.headers)) is not known:
+            session.manners.learn(url, Manner.ONE_BY_ONE, found)
         if response.status in ok or response.status not in doubted:
             return response
         response.drain()
     return session.exchange.ask(method, url, headers=fields, origin=origin, ok=ok, retry=retry)
-
-
-@contextmanager
-def _turn(session: Session, url: Url) -> Iterator[None]:
-    """Wait for whoever asks the same server, unless that is known to bear several.
-
-    XRootD, up to 5.5 at least, dies when it computes checksums for some at the same time.
-    """
-    if session.manners.known(url, Manner.ONE_BY_ONE) is False:
-        yield
-        return
-    with session.manners.turn(url):
-        yield

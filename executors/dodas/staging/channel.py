@@ -36,12 +36,16 @@ class Channel:
         self.idle = idle
         self._buffer = bytearray(_AHEAD)
         self._start = self._end = 0
+        self._input: select.poll | None = None
         self.used = False
         self.idle_since = time.monotonic()
 
     def send(self, data: bytes) -> None:
         """Send all of ``data``."""
-        view = memoryview(data)
+        try:
+            view = memoryview(data)[self._connection.send(data) :]  # nearly always all of it
+        except OSError:
+            view = memoryview(data)
         while view:
             view = view[self._try(partial(self._connection.send, view), select.POLLOUT) or 0 :]
 
@@ -70,6 +74,8 @@ class Channel:
 
     def head(self) -> bytes:
         """Return what comes before the next empty line: status line and header fields."""
+        if self._start == self._end:
+            self._await()
         searched = self._start
         while True:
             for end in (b"\r\n\r\n", b"\n\n"):
@@ -133,6 +139,11 @@ class Channel:
     def _is_readable(self, seconds: float) -> bool:
         return bool(self._poll(select.POLLIN, seconds))
 
+    def _await(self) -> None:
+        """Wait until something comes: an answer takes its time, and to look in vain costs more."""
+        if not self._poll(select.POLLIN, self.idle):
+            raise Cut("fell silent")
+
     def _try(self, call: Callable[[], int], event: int, *, watch: bool = False) -> int | None:
         """Return what ``call`` does, once the connection lets it; ``None`` if it is to read before."""
         while True:
@@ -149,8 +160,14 @@ class Channel:
                 return None
 
     def _poll(self, events: int, seconds: float) -> int:
-        poll = select.poll()
-        poll.register(self._connection, events)
+        if events != select.POLLIN:
+            poll = select.poll()
+            poll.register(self._connection, events)
+        elif self._input is None:
+            poll = self._input = select.poll()
+            poll.register(self._connection, events)
+        else:
+            poll = self._input
         return sum(event for _descriptor, event in poll.poll(seconds * 1000))
 
 
@@ -165,6 +182,10 @@ class EncryptedChannel(Channel):
 
     can_send_files = False
     _connection: ssl.SSLSocket
+
+    def _await(self) -> None:
+        if not self._connection.pending():
+            super()._await()
 
     def _receive(self, view: memoryview) -> int:
         # TLS gives its data in records of 16 KiB at most: all are taken that are there.

@@ -79,7 +79,8 @@ class Hasher:
         """
         self.count = 0
         self._running: dict[str, _Running] = {}
-        for name in map(canonical, algorithms):
+        for given in algorithms:
+            name = given if given in _MAKERS else canonical(given)
             if name not in _MAKERS:
                 hint = f"use one of {', '.join(ALGORITHMS)}"
                 raise SpecError(f"checksums of the kind {name[:100]!r} cannot be computed", hint=hint)

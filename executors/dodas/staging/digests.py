@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Protocol
 
@@ -36,6 +36,7 @@ _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 # Headers whose name says the algorithm, and which tell of the whole file in any answer.
 _CLOUDS = {f"x-amz-checksum-{name}": name for name in ("crc32", "crc32c", "sha1", "sha256")}
 _LISTS = ("digest", "repr-digest", "x-goog-hash", "oc-checksum")
+_TELLING = frozenset((*_LISTS, *_CLOUDS, "content-md5"))
 
 
 class Headers(Protocol):
@@ -43,6 +44,9 @@ class Headers(Protocol):
 
     def all(self, name: str) -> Iterable[str]:
         """Return the values of the header ``name``, in any letters; nothing if there is none."""
+
+    def has_any(self, names: Collection[str]) -> bool:
+        """Tell whether there is one of the headers ``names``, which are in small letters."""
 
 
 def parse(text: str) -> Checksum:
@@ -86,6 +90,8 @@ def told_by(headers: Headers, *, whole: bool = True) -> tuple[Checksum, ...]:
         headers: Those of an answer to GET, HEAD or PUT.
         whole: Whether the body is, or would be, the whole file; ``Content-MD5`` is of what is sent.
     """
+    if not headers.has_any(_TELLING):
+        return ()
     found = [one for name in _LISTS for value in headers.all(name) for one in parse_digest(value)]
     fixed = {**_CLOUDS, "content-md5": "md5"} if whole else _CLOUDS
     for header, algorithm in fixed.items():

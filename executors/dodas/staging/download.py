@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dodas.errors import Corrupt, StorageUnreachable
-from dodas.staging import parts, replicas, urls
+from dodas.staging import replicas, urls
 from dodas.staging.checksums import compare
 from dodas.staging.download_answer import Answer, refuse_what_is_no_file, understand
 from dodas.staging.download_check import checked
 from dodas.staging.download_division import fetch_rest
 from dodas.staging.download_state import State
+from dodas.staging.drafts import Draft
 from dodas.staging.failures import Failures
 from dodas.staging.ranges import Haste
 from dodas.staging.receiving import receive
@@ -35,11 +36,9 @@ def download(
     modified: float | None = None,
 ) -> Received:
     """See `dodas.staging.storage.Storage.download`."""
-    parts.refuse(path, overwrite=overwrite)
-    with parts.opened(path, resume=resume) as part:
-        parts.refuse(path, overwrite=overwrite)  # another process may have made it while we waited
-        received = _from_anywhere(State(session, url, part, expected, progress))
-        part.admit(overwrite=overwrite, modified=modified)
+    with Draft(path, overwrite=overwrite, resume=resume) as draft:
+        received = _from_anywhere(State(session, url, draft, expected, progress))
+        draft.part.admit(overwrite=overwrite, modified=modified)
     return received
 
 
@@ -103,6 +102,9 @@ def _once(state: State, source: Url) -> Received:
                 response.close()
                 return _once(state, source)
         _refuse_another(state, answer)
+        if not state.has_place(answer.size):
+            response.close()
+            return _once(state, source)
         state.part.make_room(answer.size)
         state.note(answer)
         end = _receive(state, response, answer)

@@ -14,11 +14,13 @@ from dodas.staging.values import Checksum
 from dodas.values import dataclass
 
 _RANGE = re.compile(r"bytes\s+([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
+_STRONG = re.compile(r'"[^"]+"')
 _PAGES = ("text/html", "application/xhtml+xml")
 _PAGE_NAMES = (".html", ".htm", ".xhtml", ".shtml", ".php")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: one is made for each request, and that would take thrice as long.
+@dataclass(slots=True, kw_only=True)
 class Answer:
     """What a server says about a file that it begins to send.
 
@@ -52,7 +54,7 @@ def understand(response: Response) -> Answer:
     return Answer(
         start=start,
         size=size,
-        etag=etag if re.fullmatch(r'"[^"]+"', etag) else "",
+        etag=etag if _STRONG.fullmatch(etag) else "",
         endpoint=without_query(response),
         checksums=digests.told_by(response.headers, whole=response.status == 200),
     )

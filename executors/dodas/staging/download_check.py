@@ -10,6 +10,7 @@ from dodas.staging.asking import ask_with_digest
 from dodas.staging.checksums import ALGORITHMS, Hasher
 from dodas.staging.digests import told_by
 from dodas.staging.download_answer import refuse_page, without_query
+from dodas.staging.drafts import Held
 from dodas.staging.manners import Manner
 from dodas.staging.parts import Part
 from dodas.staging.response import Response
@@ -19,12 +20,15 @@ from dodas.staging.urls import Url
 from dodas.staging.values import Checksum, Expected, Received
 
 _SMALL = 1 << 20
+_USUAL = ("adler32",)
 
 
 def algorithms(expected: Expected, more: Iterable[Checksum] = ()) -> tuple[str, ...]:
     """Return what to compute: what is expected, as far as we can, and one that costs next to nothing."""
     names = [one.algorithm for one in (*expected.checksums, *more)]
-    return tuple(dict.fromkeys(name for name in (*names, "adler32") if name in ALGORITHMS))
+    if not names:
+        return _USUAL
+    return tuple(dict.fromkeys(name for name in (*names, *_USUAL) if name in ALGORITHMS))
 
 
 def checked(
@@ -32,7 +36,7 @@ def checked(
     url: Url,
     response: Response,
     *,
-    part: Part,
+    part: Part | Held,
     hasher: Hasher,
     expected: Expected,
     size: int,

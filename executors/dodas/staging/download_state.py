@@ -7,6 +7,7 @@ from dodas.staging.asking import ask_with_digest
 from dodas.staging.checksums import Hasher
 from dodas.staging.download_answer import Answer, understand
 from dodas.staging.download_check import algorithms
+from dodas.staging.drafts import Draft, Held
 from dodas.staging.parts import Part
 from dodas.staging.parts_memo import Memo
 from dodas.staging.response import Response
@@ -23,7 +24,7 @@ class State:
     Attributes:
         session: The way to the servers.
         url: What the user asked for.
-        part: Where it goes.
+        part: Where it goes; see `Draft`.
         expected: What it must be.
         progress: Told of the bytes.
         known: Checksums that all copies have, as the federation says.
@@ -33,15 +34,15 @@ class State:
     """
 
     def __init__(
-        self, session: Session, url: Url, part: Part, expected: Expected, progress: OnProgress
+        self, session: Session, url: Url, draft: Draft, expected: Expected, progress: OnProgress
     ) -> None:
-        self.session, self.url, self.part = session, url, part
+        self.session, self.url, self._draft = session, url, draft
+        self.part: Part | Held = draft.part
         self.expected, self.progress = expected, progress
         self.known: tuple[Checksum, ...] = ()
         self.hasher = Hasher(algorithms(expected))
         self.mixed = self.alone = False
-        if part.memo is not None and part.memo.url != url.redacted:
-            part.cut(0)
+        self._cut_another()
 
     @property
     def wanted(self) -> tuple[Checksum, ...]:
@@ -56,6 +57,17 @@ class State:
         """Whether it can be told if two pieces are of one file: at once by a validator, or at the end."""
         memo = self.part.memo
         return memo is not None and bool(memo.etag or self.wanted)
+
+    def has_place(self, size: int | None) -> bool:
+        """Have room for a file of ``size`` bytes; ``False`` if there is a part to go on with instead."""
+        if self._draft.suits(size):
+            return True
+        alone = self._draft.enlarge()
+        self.part = self._draft.part
+        self._cut_another()
+        if alone:
+            self.begin_anew()
+        return alone
 
     def begin_anew(self) -> None:
         """Forget what is there."""
@@ -124,3 +136,9 @@ class State:
             return
         if memo is not None and answer.size == memo.size and answer.checksums:
             self.note(answer)
+
+    def _cut_another(self) -> None:
+        """Forget what is there if it is of something else."""
+        memo = self.part.memo
+        if memo is not None and memo.url != self.url.redacted:
+            self.part.cut(0)

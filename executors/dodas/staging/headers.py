@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TypeVar, overload
+
+_BLANKS = (" ", "\t")
+
+Other = TypeVar("Other")
 
 
 class Headers(Mapping[str, str]):
@@ -10,10 +15,14 @@ class Headers(Mapping[str, str]):
 
     __slots__ = ("_fields",)
 
-    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._fields: dict[str, list[str]] = {}
         for name, value in pairs:
-            self._fields.setdefault(name.lower(), []).append(value)
+            key = name.lower()
+            if key in self._fields:
+                self._fields[key].append(value)
+            else:
+                self._fields[key] = [value]
 
     def __getitem__(self, name: str) -> str:
         return ", ".join(self._fields[name.lower()])
@@ -27,6 +36,23 @@ class Headers(Mapping[str, str]):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._fields
 
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+
+    @overload
+    def get(self, name: str, /, default: str | Other) -> str | Other: ...
+
+    def get(self, name: str, /, default: object = None) -> object:
+        """Return the value of ``name``."""
+        values = self._fields.get(name.lower())
+        if values is None:
+            return default
+        return values[0] if len(values) == 1 else ", ".join(values)
+
+    def has_any(self, names: Collection[str]) -> bool:
+        """Tell whether one of ``names``, in small letters, is there."""
+        return not self._fields.keys().isdisjoint(names)
+
     def all(self, name: str) -> tuple[str, ...]:
         """Return each value of ``name``, none if it is not there."""
         return tuple(self._fields.get(name.lower(), ()))
@@ -38,7 +64,9 @@ class Headers(Mapping[str, str]):
 
     def has(self, name: str, word: str) -> bool:
         """Tell whether ``word`` is in the list that ``name`` holds, such as ``close`` in ``Connection``."""
-        values = self._fields.get(name.lower(), ())
+        values = self._fields.get(name.lower())
+        if values is None:
+            return False
         return any(word == item.strip().lower() for value in values for item in value.split(","))
 
 
@@ -49,12 +77,11 @@ def parse(lines: list[str]) -> Headers:
     """
     pairs: list[tuple[str, str]] = []
     for line in lines:
-        if line[:1] in (" ", "\t"):
+        name, colon, value = line.partition(":")
+        if line[:1] in _BLANKS:
             if pairs:
                 name, value = pairs[-1]
                 pairs[-1] = (name, f"{value} {line.strip()}")
-            continue
-        name, colon, value = line.partition(":")
-        if colon:
+        elif colon:
             pairs.append((name.rstrip(), value.strip()))
     return Headers(pairs)

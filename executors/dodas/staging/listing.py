@@ -11,17 +11,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from dodas.errors import NotAllowed, NotThere, StorageUnreachable, TransferError
-from dodas.staging import multistatus
 from dodas.staging.bodies import BytesBody
-from dodas.staging.listing_answer import members_in, one_in
 from dodas.staging.listing_one import looked_at
-from dodas.staging.listing_spool import Spool
-from dodas.staging.multistatus import Resource
 from dodas.staging.urls import Url, quoted
 from dodas.staging.values import Entry
 
 if TYPE_CHECKING:
     from dodas.staging.exchange import Exchange
+    from dodas.staging.listing_spool import Spool
+    from dodas.staging.multistatus import Resource
     from dodas.staging.response import Response
 
 _ATTEMPTS = 3
@@ -62,22 +60,27 @@ def stat(exchange: Exchange, url: Url) -> Entry:
 
 def _told(exchange: Exchange, url: Url) -> Entry | None:
     """Return what WebDAV tells of ``url``; ``None`` if the server does not speak it."""
+    # Transfers hardly ever ask this, and would wait for all that reads XML to be imported.
+    from dodas.staging import listing_answer, multistatus  # noqa: PLC0415
+
     with _propfind(exchange, url, "0", multistatus.ONE) as response:
         if response.status != HTTPStatus.MULTI_STATUS:
             response.drain()
             return None
-        one = one_in(response, url)
+        one = listing_answer.one_in(response, url)
     where = url.as_directory if one.is_directory else url.as_file
     return _entry(str(where).rstrip("/"), url.name, one)
 
 
 def _listed(exchange: Exchange, url: Url) -> Spool:
+    from dodas.staging import listing_answer, multistatus  # noqa: PLC0415 - as above
+
     for attempt in range(1, _ATTEMPTS + 1):
         with _propfind(exchange, url, "1", multistatus.LISTING) as response:
             if response.status != HTTPStatus.MULTI_STATUS:
                 raise _without_webdav(url, response)
             try:
-                return members_in(response, url)
+                return listing_answer.members_in(response, url)
             except StorageUnreachable:  # cut in the middle
                 if attempt == _ATTEMPTS:
                     raise

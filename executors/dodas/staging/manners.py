@@ -16,6 +16,9 @@ _DEAD = 60.0
 class Manner(Enum):
     """Something that a server does or does not do."""
 
+    # There is one of each, so where it is tells it apart; that of enumerations is in Python.
+    __hash__ = object.__hash__
+
     DEAD = "does not answer"
     METALINK = "names the replicas of files"
     DIGESTS = "tells the checksums of files"
@@ -39,14 +42,12 @@ class Manners:
     def learn(self, url: Url, manner: Manner, does: bool) -> None:
         """Remember whether the server of ``url`` does something."""
         until = self._clock() + (_DEAD if manner is Manner.DEAD else _LONG)
-        with self._lock:
-            self._known[url.authority, manner] = (does, until)
+        self._known[url.authority, manner] = (does, until)
 
     def known(self, url: Url, manner: Manner) -> bool | None:
         """Return whether the server of ``url`` does it; ``None`` if that is not known, or no longer."""
-        with self._lock:
-            does, until = self._known.get((url.authority, manner), (None, 0.0))
-        return does if until > self._clock() else None
+        found = self._known.get((url.authority, manner))
+        return found[0] if found is not None and found[1] > self._clock() else None
 
     def is_dead(self, url: Url) -> bool:
         """Tell whether the server of ``url`` did not answer lately."""

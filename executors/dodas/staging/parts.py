@@ -117,12 +117,11 @@ class Part:
         with disk_faults(self.target):
             parts_memo.forget(self._state)
             if modified is not None:
-                with suppress(OSError, OverflowError):  # there are disks that cannot, and storages that lie
-                    os.utime(self.fd, (modified, modified))
+                set_time(self.fd, modified)
             if overwrite:
                 os.replace(self._path, self.target)
             else:
-                _rename_to_nothing(self._path, self.target)
+                rename_to_nothing(self._path, self.target)
 
     def discard(self) -> None:
         """Leave nothing behind."""
@@ -152,9 +151,18 @@ def opened(target: str, *, resume: bool) -> Iterator[Part]:
         os.close(part.fd)
 
 
+def is_begun(target: str) -> bool:
+    """Tell whether somebody makes this file, or has left a part of it."""
+    return os.access(f"{_stem(target)}.part", os.F_OK)
+
+
+def _stem(target: str) -> str:
+    directory, slash, name = target.rpartition("/")
+    return f"{directory}{slash}.dodas-{hashlib.sha256(os.fsencode(name)).hexdigest()[:24]}"
+
+
 def _open(target: str) -> Part:
-    directory, name = os.path.split(target)
-    stem = os.path.join(directory, f".dodas-{hashlib.sha256(os.fsencode(name)).hexdigest()[:24]}")
+    stem = _stem(target)
     path = f"{stem}.part"
     fd = _ours(path)
     lasting = fd is not None
@@ -189,7 +197,7 @@ def _ours(path: str) -> int | None:
             os.close(fd)
 
 
-def _rename_to_nothing(path: str, target: str) -> None:
+def rename_to_nothing(path: str, target: str) -> None:
     """Rename ``path`` to ``target`` unless something is there, with no moment in between where it can be."""
     try:
         os.link(path, target, follow_symlinks=False)
@@ -203,6 +211,12 @@ def _rename_to_nothing(path: str, target: str) -> None:
         os.rename(path, target)
     else:
         os.unlink(path)
+
+
+def set_time(fd: int, modified: float) -> None:
+    """Say when a file was changed, in seconds since 1970, where that can be."""
+    with suppress(OSError, OverflowError):  # there are disks that cannot, and storages that lie
+        os.utime(fd, (modified, modified))
 
 
 def refuse(target: str, *, overwrite: bool) -> None:

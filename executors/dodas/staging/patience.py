@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 
 _FIRST = 0.5  # seconds
 
@@ -28,6 +27,10 @@ def seconds_asked(retry_after: str | None, *, now: Callable[[], float] = time.ti
     text = (retry_after or "").strip()
     if text.isascii() and text.isdecimal():
         return float(text)
+    if not text:
+        return 0.0
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - takes longer to import than all else here
+
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now())
     except (TypeError, ValueError, IndexError, OverflowError):

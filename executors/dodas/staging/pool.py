@@ -37,10 +37,11 @@ class Lease:
 class _Users:
     """The threads that have connections to a host, each as often as it has one."""
 
-    __slots__ = ("fewer", "threads")
+    __slots__ = ("fewer", "threads", "waiting")
 
     def __init__(self, lock: threading.Lock) -> None:
         self.threads: list[int] = []
+        self.waiting = 0
         self.fewer = threading.Condition(lock)
 
 
@@ -122,9 +123,12 @@ class Pool:
         me = threading.get_ident()
         with self._lock:
             users = self._users[host]
-            users.fewer.wait_for(
-                lambda: self._closed or len(users.threads) < self._per_host or me in users.threads
-            )
+            while not (self._closed or len(users.threads) < self._per_host or me in users.threads):
+                users.waiting += 1
+                try:
+                    users.fewer.wait()
+                finally:
+                    users.waiting -= 1
             if self._closed:
                 raise StorageUnreachable(f"the connections to {host} have been closed")
             users.threads.append(me)
@@ -133,7 +137,8 @@ class Pool:
         with self._lock:
             users = self._users[host]
             users.threads.remove(owner)
-            users.fewer.notify()
+            if users.waiting:
+                users.fewer.notify()
 
     def _usable(self, route: Route, longest_idle: float) -> Channel | None:
         while True:

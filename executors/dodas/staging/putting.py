@@ -42,7 +42,7 @@ class Place:
     @property
     def is_temporary(self) -> bool:
         """Whether the bytes have another name until they are complete."""
-        return self.into != self.final
+        return self.into is not self.final and self.into != self.final
 
 
 def direct(

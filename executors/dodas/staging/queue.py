@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
 from dodas.errors import DodasError
+
+_UNTOLD = 64  # outcomes for each thread
+_PACE = 0.003  # seconds
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -53,7 +57,7 @@ class _Crew(Generic[Job, Result]):
         self._turn = threading.Lock()
         self._over = threading.Event()
         self._done: queue.Queue[tuple[Job, Result | DodasError] | BaseException | None] = queue.Queue(
-            4 * at_once
+            _UNTOLD * at_once
         )
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(at_once)]
         for thread in self._threads:
@@ -63,6 +67,9 @@ class _Crew(Generic[Job, Result]):
         """Yield each job with what came of it."""
         left = len(self._threads)
         while left:
+            if self._done.empty():
+                # Whoever is woken takes the processor from those at work, so let some come.
+                time.sleep(_PACE)
             item = self._done.get()
             if item is None:
                 left -= 1

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from dodas.errors import DodasError, StorageUnreachable
 from dodas.staging.checksums import Hasher
+from dodas.staging.drafts import Held
 from dodas.staging.parts import Part
 from dodas.staging.pieces import Piece, Pieces
 from dodas.staging.response import Response
@@ -68,7 +69,7 @@ class Ranges:
         size: Bytes of the whole file.
     """
 
-    def __init__(self, part: Part, hasher: Hasher, progress: OnProgress, ask: Ask, size: int) -> None:
+    def __init__(self, part: Part | Held, hasher: Hasher, progress: OnProgress, ask: Ask, size: int) -> None:
         self._part, self._hasher, self._progress, self._ask = part, hasher, progress, ask
         self._size = size
         self._pieces = Pieces(begin=hasher.count, size=size)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dodas.errors import Corrupt
 from dodas.staging.checksums import Hasher
+from dodas.staging.drafts import Held
 from dodas.staging.parts import Part
 from dodas.staging.response import Response
 from dodas.staging.values import OnProgress
@@ -17,7 +18,7 @@ _BLOCK = 256 << 10
 
 def receive(
     response: Response,
-    part: Part,
+    part: Part | Held,
     hasher: Hasher,
     progress: OnProgress,
     *,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from dodas.errors import DodasError, SpecError, TransferError
-from dodas.staging import hosts, metalink, urls, weblinks
+from dodas.staging import hosts, urls, weblinks
 from dodas.staging.manners import Manner
-from dodas.staging.metalink import Metalink
 from dodas.staging.response import Response
 from dodas.staging.session import Session
 from dodas.staging.urls import Url
 from dodas.staging.values import Replica
+
+if TYPE_CHECKING:
+    from dodas.staging.metalink import Metalink
 
 ACCEPT = "application/metalink4+xml, application/metalink+xml;q=0.9"
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -34,6 +37,8 @@ def metalink_of(session: Session, url: Url) -> Metalink | None:
     if where is None:
         return None
     with ask("GET", where, headers=headers, origin=url, retry=False) as response:
+        from dodas.staging import metalink  # noqa: PLC0415 - reads XML, which most never need
+
         return metalink.read(response, where)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dodas.auth.certificates import Certificate
 from dodas.auth.credentials import Credentials
 from dodas.staging import wire
 from dodas.staging.bodies import Body
@@ -23,10 +24,12 @@ REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "PROPFIND", "PUT", "DELETE"))
 _YOUNG = 2.0  # seconds in which hardly any server closes an idle connection
 _KEPT = 30.0
 _NO_QUESTIONS = 417  # the server does not know `Expect`
+_MANY = 1_000
 _NEEDS_LENGTH = ("PUT", "POST")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: one is made for each request, and that would take thrice as long.
+@dataclass(slots=True, kw_only=True)
 class Call:
     """What is asked for, by whichever server in the end.
 
@@ -66,6 +69,7 @@ class Asker:
         self._pool = pool
         self._proxies = proxies
         self._credentials = credentials
+        self._routes: dict[tuple[str, str, int, Certificate | None], Route] = {}
         self._silent: set[str] = set()  # servers that `Expect` is of no use with
 
     def once(self, call: Call, url: Url, hops: tuple[Url, ...]) -> Response:
@@ -109,13 +113,21 @@ class Asker:
                 raise
 
     def _route(self, url: Url, shown: Shown) -> Route:
-        return Route(
-            secure=url.secure,
-            host=url.host,
-            port=url.port,
-            proxy=self._proxies.of(url),
-            certificate=shown.certificate,
-        )
+        # A route is the key by which connections are found: one that is made once is found faster.
+        key = (url.scheme, url.host, url.port, shown.certificate)
+        route = self._routes.get(key)
+        if route is None:
+            route = Route(
+                secure=url.secure,
+                host=url.host,
+                port=url.port,
+                proxy=self._proxies.of(url),
+                certificate=shown.certificate,
+            )
+            if len(self._routes) >= _MANY:
+                self._routes.clear()  # certificates that have been renewed, and hosts seen once
+            self._routes[key] = route
+        return route
 
     def _request(self, call: Call, url: Url, route: Route, shown: Shown) -> Request:
         fields = call.permission.fields(url, call.fields)

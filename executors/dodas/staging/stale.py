@@ -17,7 +17,7 @@ def forget_stale(response: Response, fields: Mapping[str, str]) -> None:
         response: The answer.
         fields: Header fields of the request.
     """
-    if any(name.lower() == "want-digest" for name in fields):
+    if not response.headers.get("server", "").lower().startswith("xrootd"):
         return
-    if response.headers.get("server", "").lower().startswith("xrootd"):
+    if not any(name.lower() == "want-digest" for name in fields):
         response.headers = response.headers.without("digest")

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from dodas.auth.credentials import Credentials
 from dodas.errors import DodasError, SpecError
-from dodas.staging import globs, listing, making, queue, removal, replicas, servers, trees, urls
+from dodas.staging import listing, making, queue, removal, replicas, servers, trees, urls
 from dodas.staging.asking import ask_with_digest
 from dodas.staging.checksums import canonical
-from dodas.staging.copying import copy
 from dodas.staging.digests import told_by
 from dodas.staging.download import download
 from dodas.staging.exchange import Exchange
@@ -75,6 +74,8 @@ class Storage:
 
     def matching(self, url: str) -> Iterator[Entry]:
         """Yield what matches a pattern of ``*``, ``?``, ``[…]``, ``**``; a name that is there is itself."""
+        from dodas.staging import globs  # noqa: PLC0415 - transfers do not need it
+
         return globs.matching(self._session.exchange, urls.parse(url))
 
     def locate(self, url: str) -> tuple[Replica, ...]:
@@ -177,6 +178,8 @@ class Storage:
             AlreadyThere: A file is there.
             NotThere: The source is not.
         """
+        from dodas.staging.copying import copy  # noqa: PLC0415 - other transfers do not need it
+
         return copy(
             self._session,
             _a_file(urls.parse(source)),

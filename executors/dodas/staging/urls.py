@@ -17,6 +17,10 @@ from dodas.values import dataclass
 _PLAIN = "!$'()*,:=@"
 _ENCRYPTED = {"https": True, "davs": True, "dynafed": True, "http": False, "dav": False}
 _URL = re.compile(r"(https?|davs?|dynafed)://", re.IGNORECASE)
+# What nearly all URLs are: in their final form already.
+_USUAL = re.compile(
+    r"(https?|davs?|dynafed)://([a-z0-9][a-z0-9.-]*)(?::([1-9][0-9]{0,3}|[1-5][0-9]{4}))?(/[A-Za-z0-9._~!$'()*,:=@/-]*)"
+)
 _SECRET_QUERY = re.compile(
     r"(?:^|&)(?:x-amz-signature|x-amz-credential|x-goog-signature|signature|sig|authz|access_token)=",
     re.IGNORECASE,
@@ -129,6 +133,12 @@ def parse(text: str, *, literal: bool = False) -> Url:
     Raises:
         SpecError: It is no such URL, or holds what must not be in one.
     """
+    usual = _USUAL.fullmatch(text)
+    if usual is not None and "/." not in text:
+        scheme, host, digits, path = usual.groups()
+        return Url(
+            scheme=scheme, host=host, port=int(digits or (443 if _ENCRYPTED[scheme] else 80)), path=path
+        )
     found = _URL.match(text)
     if found is None:
         raise SpecError(

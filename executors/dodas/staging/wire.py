@@ -28,7 +28,8 @@ _FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: *[^\r\n\0]*")
 _COMMON = f"User-Agent: dodas/{__version__}\r\nAccept-Encoding: identity\r\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: one is made for each request, and that would take thrice as long.
+@dataclass(slots=True, kw_only=True)
 class Head:
     """The head of an answer.
 
@@ -47,7 +48,8 @@ class Head:
     ignored_question: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: one is made for each request, and that would take thrice as long.
+@dataclass(slots=True, kw_only=True)
 class Request:
     """A request as it goes over a connection.
 
@@ -157,9 +159,12 @@ def _by_kernel(channel: Channel, body: Body) -> bool:
 def _send_blocks(channel: Channel, body: Body, first: bytes) -> Head | None:
     """Return the answer if it came before all was sent."""
     for block in body.blocks():
-        # One packet instead of two, where both are small.
-        view = memoryview(first + block) if first and len(block) <= ASK_FIRST else block
-        if first and view is block:
+        view = block
+        if first and len(block) <= ASK_FIRST:
+            # One packet instead of two, where both are small; nobody answers what has not been asked.
+            view = memoryview(first + block)
+            view = view[channel.send_some(view) or 0 :]
+        elif first:
             channel.send(first)
         first = b""
         while view:

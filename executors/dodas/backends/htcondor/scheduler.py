@@ -13,6 +13,7 @@ from typing import Any
 from dodas.backends.htcondor.jobs import JobId
 from dodas.errors import BackendError, BackendUnreachable
 from dodas.pool.access import Access, bindings, configure
+from dodas.pool.visits import stay
 
 _PATIENCE = 5  # seconds that a daemon may take to answer
 _REFUSED = ("authenticat", "authoriz", "denied", "permission", "SECMAN:2010", "token")
@@ -64,6 +65,8 @@ class Scheduler:
 
     def __init__(self, pool: str | None) -> None:
         self.access: Access = configure(pool)
+        if self.access.pool:
+            stay(self.access.pool)
         self._condor = bindings()
         self._schedd: Any = None
         self._faults = (self._condor.HTCondorException, RuntimeError, OSError, ValueError)
@@ -76,7 +79,7 @@ class Scheduler:
         return self.access.filesystem_domain
 
     def slots(self) -> list[Slot]:
-        """Return what the pool has now.
+        """Return what the pool has now, or may have where workers come and go.
 
         Raises:
             BackendUnreachable: The collector does not answer, or not to us.
@@ -93,6 +96,11 @@ class Scheduler:
             refused = at_once and _listens(self.access.collector)
             where = f"the collector {self.access.collector or 'of the pool'}"
             raise _problem(where, _line(error), refused=refused) from error
+        if self.access.offers:
+            return [
+                Slot(machine=str(number), cores=one.cores, files=one.files)
+                for number, one in enumerate(self.access.offers)
+            ]
         return [
             Slot(
                 machine=str(ad.get("Name", "")).partition("@")[2],

@@ -1,0 +1,31 @@
+"""Measure and write the results beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.pools import cycle, report, simulation
+
+_PARTS = {"cycle": cycle.measure, "simulation": simulation.measure}
+
+
+def main() -> None:
+    """Run the parts asked for; results are written only when all were."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pools", description=__doc__)
+    parser.add_argument(
+        "--only", choices=_PARTS, action="append", help="measure this part alone; write nothing"
+    )
+    args = parser.parse_args()
+    sections: list[report.Section] = []
+    for name in args.only or _PARTS:
+        print(f"measuring {name} …", file=sys.stderr)
+        sections += _PARTS[name]()
+    with tempfile.TemporaryDirectory(prefix="dodas-bench-") as aside:
+        print(report.write(sections, Path(aside) if args.only else Path(__file__).parent))
+
+
+if __name__ == "__main__":
+    main()

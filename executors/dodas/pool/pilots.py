@@ -1,0 +1,197 @@
+"""Makes workers ready to be sent: their names, orders, tokens and program."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dodas import paths
+from dodas.containers.removal import remove_tree
+from dodas.node.build import worker_file
+from dodas.node.pilot.order import NAME, STATUS, TOKEN, Check, PilotOrder
+from dodas.pool import configuration, image, tokens, trust
+from dodas.pool.definition import Definition, write_text
+from dodas.pool.description.model import Flavour, PoolDescription, Site
+from dodas.pool.furnish import make_private
+from dodas.pool.layout import HEAD, Layout
+from dodas.pool.look import tail
+from dodas.pool.providers.base import Worker, prefix
+
+GRACE = 300.0
+"""Seconds that running jobs have when a worker is told to end."""
+
+_INSIDE = ("kubernetes", "marathon")  # their nodes start a container with HTCondor themselves
+_NEAR = ("local", "slurm")  # their nodes may use the image store of this host where it is on a shared disk
+_SPARE = 3600.0  # seconds that a token is good for beyond its worker, which may have to wait for a node
+_SAID = "dodas worker: "
+_CVMFS_PATIENCE = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Makes the workers of one pool.
+
+    Attributes:
+        pool: What its user wants.
+        definition: What it is.
+    """
+
+    pool: PoolDescription
+    definition: Definition
+
+    def new(self, flavour: Flavour) -> Worker:
+        """Return a worker that does not exist yet; nothing is written."""
+        return self.known(prefix(self.pool.name, flavour.name) + secrets.token_hex(4), flavour)
+
+    def known(self, name: str, flavour: Flavour) -> Worker:
+        """Return the worker of a name."""
+        layout = Layout(self.pool.name)
+        return Worker(
+            name=name,
+            flavour=flavour,
+            site=self.pool.site(flavour.site),
+            directory=layout.at("workers", name),
+            program=layout.at("workers", f".{os.path.basename(worker_file())}"),
+        )
+
+    def write(self, worker: Worker) -> None:
+        """Put in place what the worker needs.
+
+        Raises:
+            StoreError: The directory cannot be made.
+        """
+        layout = Layout(self.pool.name)
+        make_private(layout.at("workers"))
+        make_private(worker.directory)
+        if not os.path.exists(worker.program):
+            part = f"{worker.program}.{os.getpid()}"
+            shutil.copy(worker_file(), part)
+            os.replace(part, worker.program)
+        write_text(os.path.join(worker.directory, NAME), self.order(worker).to_json())
+        if self.pool.manager.token:
+            shutil.copyfile(self.pool.manager.token, os.path.join(worker.directory, TOKEN))
+            os.chmod(os.path.join(worker.directory, TOKEN), 0o600)
+            return
+        tokens.make_token(
+            worker.directory,
+            TOKEN,
+            key=layout.at(HEAD, "passwords.d"),
+            issuer=trust.domain(self.pool.name),
+            identity=trust.node_identity(self.pool.name),
+            powers=trust.NODE_POWERS,
+            seconds=worker.flavour.lifetime + self.pool.elasticity.boot + _SPARE,
+        )
+
+    def order(self, worker: Worker) -> PilotOrder:
+        """Return the order of a worker."""
+        flavour, site = worker.flavour, worker.site
+        kind = self.pool.provider(flavour.provider).kind
+        # Nodes of another HTCondor have one.
+        inside = kind in _INSIDE or (kind == "htcondor" and not flavour.image)
+        return PilotOrder(
+            worker=worker.name,
+            pool=self.pool.name,
+            image="" if inside else flavour.image or image.RECIPE.name,
+            store=paths.store_dir() if kind in _NEAR else "",
+            config=tuple((name, str(value)) for name, value in self._config(worker).items()),
+            disk=flavour.disk,
+            lifetime=flavour.lifetime,
+            end=site.end_time if site else None,
+            grace=min(GRACE, flavour.lifetime / 4),
+            checks=tuple(checks(site)),
+            environment=tuple(environment(site)),
+            mounts=tuple(mounts(site)),
+            files=site.files if site else (),
+            shared_disk=flavour.shared_disk,
+            user=self.definition.user,
+        )
+
+    def _config(self, worker: Worker) -> Mapping[str, object]:
+        flavour, site = worker.flavour, worker.site
+        attributes = {
+            **dict(site.attributes if site else ()),
+            "DodasWorker": _text(worker.name),
+            "DodasFlavour": _text(flavour.name),
+            "DodasProvider": _text(flavour.provider),
+        }
+        starts = [one for one in (flavour.start, site.start if site else "") if one]
+        return configuration.pilot(
+            self.pool.name,
+            self.definition,
+            configuration.Offer(
+                worker=worker.name,
+                cores=flavour.cores,
+                memory=flavour.memory >> 20,
+                gpus=flavour.gpus,
+                # Of a flavour of which some are to stay, the agent ends those that are too many.
+                idle=flavour.lifetime if flavour.minimum else flavour.idle,
+                grace=min(GRACE, flavour.lifetime / 4),
+                start=" && ".join(f"({one})" for one in starts),
+                attributes=tuple(attributes.items()),
+                shared_disk=flavour.shared_disk,
+            ),
+        )
+
+
+def forget(pool: str, worker: str) -> None:
+    """Remove what a worker that is over had, its logs too."""
+    remove_tree(Layout(pool).at("workers", worker))
+
+
+def status(pool: str, worker: str) -> tuple[str, str] | None:
+    """Return what a worker said last of itself, its phase and a reason; nothing if it cannot be heard."""
+    try:
+        with open(Layout(pool).at("workers", worker, STATUS), encoding="utf-8") as file:
+            said = json.load(file)
+        return str(said["phase"]), str(said["reason"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return _printed(pool, worker)
+
+
+def _printed(pool: str, worker: str) -> tuple[str, str] | None:
+    """Return what a worker said last where what it printed has come back."""
+    said = [line for line in tail(Layout(pool).at("workers", worker, "worker.out"), 400) if _SAID in line]
+    if not said:
+        return None
+    phase, _, reason = said[-1].partition(_SAID)[2].partition(": ")
+    return phase, reason
+
+
+def checks(site: Site | None) -> list[Check]:
+    """Return what must work on the nodes of a site."""
+    if site is None:
+        return []
+    made = [
+        Check(name=one.name, command=one.command, seconds=one.seconds, every=one.every)
+        for one in site.prechecks
+    ]
+    for repository in site.cvmfs.repositories if site.cvmfs else ():
+        command = f"ls '/cvmfs/{repository}' >/dev/null && test -n \"$(ls -A '/cvmfs/{repository}')\""
+        made.append(Check(name=f"cvmfs {repository}", command=command, seconds=_CVMFS_PATIENCE, every=300.0))
+    return made
+
+
+def environment(site: Site | None) -> list[tuple[str, str]]:
+    """Return the variables of jobs at a site."""
+    if site is None:
+        return []
+    squid = f"http://{site.squid}" if site.squid and "://" not in site.squid else site.squid
+    return [*((("http_proxy", squid),) if squid else ()), *site.environment]
+
+
+def mounts(site: Site | None) -> list[tuple[str, str, bool]]:
+    """Return the directories of nodes that jobs at a site see."""
+    if site is None:
+        return []
+    made = [(one.source, one.target, one.writable) for one in site.mounts]
+    if site.cvmfs and not any(target == "/cvmfs" for _, target, _ in made):
+        made.append(("/cvmfs", "/cvmfs", False))
+    return made
+
+
+def _text(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

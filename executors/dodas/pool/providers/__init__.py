@@ -1,0 +1,1 @@
+"""Where workers come from: each kind of resource is a module that keeps to :class:`.base.Provider`."""
