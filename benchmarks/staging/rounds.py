@@ -28,12 +28,14 @@ class Client:
         words: The command.
         check: Called after each run; fails if the work was not done.
         status: How it exits when it was.
+        most: Rounds that it takes part in, for it takes very long.
     """
 
     how: str
     words: Sequence[str]
     check: Callable[[], None] = lambda: None
     status: int = 0
+    most: int = sys.maxsize
 
     @property
     def is_here(self) -> bool:
@@ -75,8 +77,10 @@ def measure(
         if client not in here:
             print(f"  {what}: without {client.how}, which is not installed", file=sys.stderr)
     runs = {client.how: _Runs() for client in here}
-    for _ in range(rounds):
+    for number in range(rounds):
         for client in here:
+            if number >= client.most:
+                continue
             prepare()
             _run(client, environment, runs[client.how])
             client.check()

@@ -18,6 +18,7 @@ _OURS = (sys.executable, "-m", "benchmarks.staging.with_dodas")
 _REQUESTS = (sys.executable, "-m", "benchmarks.staging.with_requests")
 _SIZE = 4096
 _AT_ONCE = "8"
+_SLOW = 2  # rounds; rclone makes a pause of 10 ms between its requests
 _CURL = ("curl", "-s", "-f", "--parallel", "--parallel-max", _AT_ONCE, "-K")
 _RCLONE = ("--config", os.devnull, "--webdav-vendor", "other", "-q", "--transfers", _AT_ONCE)
 
@@ -60,7 +61,7 @@ def _down(bench: Bench, here: Path, count: int) -> Iterator[Client]:
     davix = ("davix-get", "-r", _AT_ONCE, _dav(bench, "small/"), str(here / "all"))
     yield Client(how="davix-get -r", words=davix, check=check)
     rclone = ("rclone", "copy", "--webdav-url", bench.plain.url(), *_RCLONE, ":webdav:small", str(here))
-    yield Client(how="rclone", words=rclone, check=check)
+    yield Client(how="rclone", words=rclone, check=check, most=_SLOW)
     yield Client(how="requests", words=(*_REQUESTS, "get-many", str(listing)), check=check)
 
 
@@ -80,7 +81,7 @@ def _up(bench: Bench, sources: Path, up: Path, count: int) -> Iterator[Client]:
     # Its status is 255 when all went well (0.8.4).
     yield Client(how="davix-put -r", words=davix, check=check, status=255)
     rclone = ("rclone", "copy", "--webdav-url", bench.plain.url(), *_RCLONE, str(sources), ":webdav:up")
-    yield Client(how="rclone", words=rclone, check=check)
+    yield Client(how="rclone", words=rclone, check=check, most=_SLOW)
     yield Client(how="requests", words=(*_REQUESTS, "put-many", str(listing)), check=check)
 
 

@@ -47,7 +47,8 @@ def ask_with_digest(
             response = session.exchange.ask(
                 method, url, headers={**fields, **wanted}, origin=origin, ok=(*ok, *doubted), retry=retry
             )
-        if (found := is_xrootd(response.headers)) is not known:
+        found = is_xrootd(response.headers)
+        if found or known is None:
             session.manners.learn(url, Manner.ONE_BY_ONE, found)
         if response.status in ok or response.status not in doubted:
             return response

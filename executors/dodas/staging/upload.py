@@ -86,7 +86,7 @@ class Upload:
         place = self._place()
         with self._put(place, follow=False) as response:
             target = putting.redirection(response)
-            response.drain()  # or it would be the end of the connection
+            putting.leave(self._session, response)
         self._session.manners.learn(self._url, Manner.REDIRECTS, target is not None)
         if target is None:
             return self._finish(place, response)
@@ -96,7 +96,7 @@ class Upload:
         if self._overwrite and not place.is_temporary:
             remove_for_good(self._session, self._url)
         with self._put(place, follow=True) as response:
-            response.drain()
+            putting.leave(self._session, response)
         return self._finish(place, response)
 
     def _place(self) -> Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -71,10 +72,10 @@ def plan(pool: PoolDescription, seen: Observation) -> Plan:
     touched = {one.worker for one in reduced}
     staying = [one for one in staying if one.worker not in touched]
     growth = _Growth(pool, limits, _stock(pool, staying, limits))
-    minima = tuple(growth.minima(staying))
-    outcomes = tuple(growth.serve(bucket) for bucket in sorted(seen.buckets, key=_most, reverse=True))
+    outcomes = tuple(growth.serve(bucket) for bucket in _in_order(pool, seen.buckets))
+    minima = tuple(growth.minima(staying, outcomes))
     surplus = tuple(not_needed(pool, staying, growth.stock))
-    decisions = (*healed, *reduced, *minima, *_launches(pool, outcomes), *surplus, *_waits(outcomes))
+    decisions = (*healed, *reduced, *_launches(pool, outcomes), *minima, *surplus, *_waits(outcomes))
     return Plan(decisions=decisions, outcomes=outcomes)
 
 
@@ -86,11 +87,13 @@ class _Growth:
     limits: Limits
     stock: Stock
 
-    def minima(self, staying: Sequence[Known]) -> Iterator[Decision]:
-        """Yield the launches that bring flavours to their minimum."""
+    def minima(self, staying: Sequence[Known], outcomes: Sequence[Outcome]) -> Iterator[Decision]:
+        """Yield the launches that bring flavours to their minimum, beside those for jobs."""
+        there = Counter(one.flavour for one in staying)
+        for outcome in outcomes:
+            there.update(dict(outcome.launched))
         for flavour in self.pool.flavours:
-            there = sum(one.flavour == flavour.name for one in staying)
-            count = self._launch(flavour, min(flavour.minimum, flavour.maximum) - there)
+            count = self._launch(flavour, min(flavour.minimum, flavour.maximum) - there[flavour.name])
             if count:
                 reason = f"flavour {flavour.name} has a minimum of {some(flavour.minimum, 'worker')}"
                 yield Decision(kind=Act.LAUNCH, flavour=flavour.name, count=count, reason=reason)
@@ -152,9 +155,17 @@ def whole(flavour: Flavour) -> Room:
     return (flavour.cores, flavour.memory, flavour.gpus, flavour.disk or _ENDLESS)
 
 
-def _most(bucket: Bucket) -> tuple[int, int, int]:
-    """Return by what buckets are sorted: those with the fewest places to go come first."""
-    return (bucket.gpus, bucket.cores, bucket.memory)
+def _in_order(pool: PoolDescription, buckets: Sequence[Bucket]) -> Sequence[Bucket]:
+    """Return buckets as they are served: those that workers with GPUs are started for, then large ones.
+
+    The others may use such workers, but none are started for them: they get what is left.
+    """
+
+    def most(bucket: Bucket) -> tuple[bool, int, int, int]:
+        plain = any(not flavour.gpus and takes(flavour, bucket) for flavour in pool.flavours)
+        return (bucket.gpus > 0 or not plain, bucket.gpus, bucket.cores, bucket.memory)
+
+    return sorted(buckets, key=most, reverse=True)
 
 
 def _cheap(flavours: Sequence[Flavour], bucket: Bucket) -> Sequence[Flavour]:
