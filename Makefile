@@ -61,6 +61,9 @@ peers: setup ## Install what the benchmarks compare with.
 	@# Where there is any storage plugin, its jobs begin with a pip install that it takes for Snakemake's arguments.
 	@test -d $(VENV)-peers || $(PYTHON) -m venv $(VENV)-peers
 	@$(VENV)-peers/bin/python -m pip install --quiet snakemake htcondor
+	@command -v davix-get >/dev/null && command -v rclone >/dev/null \
+		|| apt-get install -y --no-install-recommends davix rclone >/dev/null 2>&1 \
+		|| echo "The staging benchmark goes without davix and rclone."
 	@# It asks for HTCondor 24, and runs with the 25 that is there.
 	@$(VENV)-peers/bin/python -m pip install --quiet --no-deps snakemake-executor-plugin-htcondor
 

@@ -7,9 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.pools import cycle, report, simulation
+from benchmarks.pools import cycle, first_job, report, simulation
 
-_PARTS = {"cycle": cycle.measure, "simulation": simulation.measure}
+_PARTS = {"cycle": cycle.measure, "simulation": simulation.measure, "first-job": first_job.measure}
 
 
 def main() -> None:

@@ -29,6 +29,15 @@ flavours:
     idle: 8s
     shared_disk: true
     start: "TARGET.Refused =!= true"
+  broken:
+    provider: local
+    site: bad
+    cores: 2
+    memory: 512MiB
+    maximum: 2
+sites:
+  bad:
+    prechecks: [{name: software, command: "echo the software is gone; exit 1"}]
 elasticity: {interval: 1s, boot: 60s, young: 5s}
 """
 _SUBMIT = """
@@ -101,6 +110,17 @@ def test_why_a_job_waits(demand: tuple[Pools, Path]) -> None:
     pools.python("demand", f"schedd.act(htcondor2.JobAction.Remove, 'ClusterId == {job}')")
 
 
+def test_a_broken_node_takes_no_job(demand: tuple[Pools, Path]) -> None:
+    pools, _ = demand
+    job = submit(pools, more='"request_cpus": "2",')
+    until(lambda: "the software is gone" in ok(pools("explain", "demand")))
+    code = f"print(list(schedd.query('ClusterId == {job}', projection=['NumJobStarts'])))"
+    assert "NumJobStarts = 1" not in pools.python("demand", code)
+    # One after the other, with longer and longer pauses.
+    assert len([one for one in workers(pools) if one["flavour"] == "broken"]) <= 1
+    pools.python("demand", f"schedd.act(htcondor2.JobAction.Remove, 'ClusterId == {job}')")
+
+
 def test_a_killed_worker_is_replaced_and_its_job_runs_elsewhere(demand: tuple[Pools, Path]) -> None:
     pools, _ = demand
     submit(pools, seconds=5)
@@ -127,10 +147,10 @@ def test_the_agent_is_killed_and_started_again(demand: tuple[Pools, Path]) -> No
 
 def test_limits_by_hand(demand: tuple[Pools, Path]) -> None:
     pools, _ = demand
-    assert pools("scale", "demand", "small=0").returncode == 0
+    assert pools("scale", "demand", "small=0", "broken=0").returncode == 0
     until(lambda: workers(pools) == [])
     submit(pools)
-    until(lambda: "maximum of 0" in ok(pools("explain", "demand")))
+    until(lambda: "maximum" in ok(pools("explain", "demand")))
     assert workers(pools) == []
     assert pools("scale", "demand", "small=file").returncode == 0
     until(lambda: jobs(pools) == 0)

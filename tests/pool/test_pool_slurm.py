@@ -28,7 +28,7 @@ _FILE = """\
 dodas: 1
 name: campus
 providers:
-  cluster: {kind: slurm, partition: main}
+  cluster: {kind: slurm, partition: main, directory: shared}
 sites:
   here:
     attributes: {Campus: '"yes"'}

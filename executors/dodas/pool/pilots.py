@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from dodas import paths
@@ -49,14 +50,20 @@ class Orders:
 
     def known(self, name: str, flavour: Flavour) -> Worker:
         """Return the worker of a name."""
-        layout = Layout(self.pool.name)
+        place = self._place(flavour)
         return Worker(
             name=name,
             flavour=flavour,
             site=self.pool.site(flavour.site),
-            directory=layout.at("workers", name),
-            program=layout.at("workers", f".{os.path.basename(worker_file())}"),
+            directory=os.path.join(place, name),
+            program=os.path.join(place, f".{os.path.basename(worker_file())}"),
         )
+
+    def _place(self, flavour: Flavour) -> str:
+        """Return the directory of a flavour's workers: the pool's own, or one that nodes see."""
+        named = self.pool.provider(flavour.provider).get("directory")
+        own = Layout(self.pool.name).at("workers")
+        return os.path.join(str(named), self.pool.name) if named else own
 
     def write(self, worker: Worker) -> None:
         """Put in place what the worker needs.
@@ -65,8 +72,13 @@ class Orders:
             StoreError: The directory cannot be made.
         """
         layout = Layout(self.pool.name)
+        own = layout.at("workers", worker.name)
         make_private(layout.at("workers"))
+        make_private(os.path.dirname(worker.directory))
         make_private(worker.directory)
+        if own != worker.directory:
+            with suppress(FileExistsError):
+                os.symlink(worker.directory, own)
         if not os.path.exists(worker.program):
             part = f"{worker.program}.{os.getpid()}"
             shutil.copy(worker_file(), part)
@@ -139,7 +151,18 @@ class Orders:
 
 def forget(pool: str, worker: str) -> None:
     """Remove what a worker that is over had, its logs too."""
-    remove_tree(Layout(pool).at("workers", worker))
+    own = Layout(pool).at("workers", worker)
+    if os.path.islink(own):
+        remove_tree(os.readlink(own))
+    remove_tree(own)
+
+
+def forget_all(pool: str) -> None:
+    """Remove what all workers of a pool had, elsewhere too."""
+    with suppress(FileNotFoundError):
+        for entry in os.scandir(Layout(pool).at("workers")):
+            if entry.is_symlink():
+                remove_tree(os.path.dirname(os.readlink(entry.path)))
 
 
 def status(pool: str, worker: str) -> tuple[str, str] | None:

@@ -48,6 +48,7 @@ def take_down(name: str, *, force: bool = False) -> int:
 
 def _end_workers(layout: Layout) -> None:
     """End the workers of a pool that has them elsewhere; its agent does that, which is started if need be."""
+    from dodas.pool import pilots  # noqa: PLC0415
     from dodas.pool.agent import process  # noqa: PLC0415 - other pools have none
 
     if layout.alive:
@@ -56,6 +57,7 @@ def _end_workers(layout: Layout) -> None:
         raise BackendError(
             f"the workers of the pool {layout.name} do not end", hint=f"see {layout.at('agent.log')}"
         )
+    pilots.forget_all(layout.name)
 
 
 def _remove(layout: Layout) -> None:

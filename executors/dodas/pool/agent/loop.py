@@ -201,7 +201,7 @@ class Agent:
         """Remove what workers left that ended long ago."""
         kept = {row.name for row in (*self._registry.workers(), *self._registry.ended(_KEPT))}
         with os.scandir(self._layout.at("workers")) as entries:
-            old = [entry.name for entry in entries if entry.is_dir() and entry.name not in kept]
+            old = [entry.name for entry in entries if entry.name[:1] != "." and entry.name not in kept]
         for name in old:
             pilots.forget(self._name, name)
 

@@ -22,8 +22,9 @@ _OPTIONS = ("partition", "account", "qos", "constraint", "clusters", "reservatio
 def render(pool: PoolDescription, flavour: Flavour, worker: Worker | None = None) -> tuple[Rendered, ...]:
     """Return the script of a worker, or of any worker if none is named."""
     name = worker.name if worker else f"{prefix(pool.name, flavour.name)}00000000"
-    directory = worker.directory if worker else f"WORKERS/{name}"
-    program = worker.program if worker else "WORKERS/dodas-worker"
+    place = str(pool.provider(flavour.provider).get("directory") or "WORKERS")
+    directory = worker.directory if worker else posixpath.join(place, name)
+    program = worker.program if worker else posixpath.join(place, "dodas-worker")
     lines = [
         "#!/bin/sh",
         *(f"#SBATCH {option}" for option in _options(pool, flavour, name, directory)),
