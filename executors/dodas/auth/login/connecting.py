@@ -73,8 +73,8 @@ def exchange(request: Sent, environ: Mapping[str, str], *, deadline: float) -> R
         try:
             target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
             connection.request(request.method, target, request.body or None, dict(request.headers))
-            answer = connection.getresponse()
-            body = _read(answer, connection.sock, deadline)
+            with connection.getresponse() as answer:
+                body = _read(answer, connection.sock, deadline)
         except (OSError, http.client.HTTPException) as error:
             raise AnswerLost(
                 f"{parts.netloc} was asked, and {_loss(error)}", hint="try again in a moment"
@@ -140,6 +140,8 @@ def _connect(connection: http.client.HTTPConnection, parts: SplitResult) -> None
             hint = f"set the clock of this machine right if it is wrong: it says {clock}"
         raise Untrusted(f"{parts.netloc} cannot be trusted: {error.verify_message}", hint=hint) from None
     except (OSError, http.client.HTTPException) as error:
+        # Python before 3.12 leaves a proxy's refusal open, in a frame that the traceback would keep.
+        error.__traceback__ = None
         raise IssuerUnreachable(
             f"{parts.netloc} {_absence(error)}",
             hint="check the spelling, the network and HTTPS_PROXY, or try again later",
