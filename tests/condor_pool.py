@@ -94,9 +94,9 @@ def kill(pid: int) -> None:
     process.wait(30)
 
 
-def until(done: Callable[[], bool]) -> None:
+def until(done: Callable[[], bool], *, seconds: float = 60) -> None:
     """Wait for what nothing tells of."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dodas.auth.credentials import Credentials
+from dodas.errors import TransferError
 from dodas.staging.settings import Settings
 from dodas.staging.storage import Storage
-from dodas.staging.values import Checksum
+from dodas.staging.values import Checksum, Received
 from servers.pki import Pki
 
 MANY = 3_000_000  # bytes; more than is ever read at once
@@ -53,6 +55,24 @@ def storage(
         environ["BEARER_TOKEN"] = token
     with Storage(settings, Credentials.from_environment(environ)) as client:
         yield client
+
+
+def fetched_at_once(client: Storage, url: str, target: Path, times: int) -> list[str]:
+    """Download a file to one place from many threads at once; return what came of it, by name."""
+    outcomes: list[Received | TransferError] = []
+
+    def fetch() -> None:
+        try:
+            outcomes.append(client.download(url, target))
+        except TransferError as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=fetch) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(type(one).__name__ for one in outcomes)
 
 
 def left_in(folder: Path) -> set[str]:

@@ -128,11 +128,25 @@ def test_a_killed_worker_is_replaced_and_its_job_runs_elsewhere(demand: tuple[Po
     (busy,) = [one for one in workers(pools) if one["phase"] == "busy"]
     name = str(busy["name"])
     (pilot,) = pilots(name)
+    started = pilot.children(recursive=True)
     pilot.kill()
+    until(lambda: not any(one.is_running() for one in started))
     until(lambda: name not in {one["name"] for one in workers(pools)})
+    # HTCondor waits for a node that it has lost contact with as long as the job's lease lasts, a minute.
+    until(lambda: any(one["phase"] == "busy" for one in workers(pools)) or jobs(pools) == 0, seconds=120)
     until(lambda: jobs(pools) == 0)
     explained = pools("explain", "demand", name)
     assert "ended" in explained.stdout, explained
+
+
+def test_a_worker_that_is_to_be_replaced_is_told_at_once(demand: tuple[Pools, Path]) -> None:
+    pools, _ = demand
+    job = submit(pools, seconds=100)
+    until(lambda: any(one["phase"] == "busy" for one in workers(pools)))
+    (name,) = [str(one["name"]) for one in workers(pools) if one["phase"] == "busy"]
+    ok(pools("heal", "demand", name))
+    until(lambda: "leaving: it was told to end" in ok(pools("logs", "demand", "--worker", name)), seconds=20)
+    pools.python("demand", f"schedd.act(htcondor2.JobAction.Remove, 'ClusterId == {job}')")
 
 
 def test_the_agent_is_killed_and_started_again(demand: tuple[Pools, Path]) -> None:

@@ -296,16 +296,22 @@ def test_options_reach_the_orchestrator(standin: Orchestrator, tmp_path: Path) -
     assert len(standin.deployments) == 1
 
 
-def test_a_template_of_the_user_makes_each_worker(standin: Orchestrator, tmp_path: Path) -> None:
-    template = tmp_path / "own.yaml"
+def with_template(standin: Orchestrator, folder: Path, name: str) -> Pool:
+    """Return a pool with a template of the user's, which has one input of that name."""
+    template = folder / "own.yaml"
     template.write_text(
         "tosca_definitions_version: tosca_simple_yaml_1_0\n"
         "topology_template:\n"
-        "  inputs: {worker_name: {type: string}}\n"
+        f"  inputs: {{{name}: {{type: string}}}}\n"
         "  node_templates: {node: {type: tosca.nodes.indigo.Compute}}\n"
     )
-    pool = Pool(standin, tmp_path)
+    pool = Pool(standin, folder)
     pool.description = cloud_pool("poet", "orchestrator", [("url", standin.url), ("template", str(template))])
+    return pool
+
+
+def test_a_template_of_the_user_makes_each_worker(standin: Orchestrator, tmp_path: Path) -> None:
+    pool = with_template(standin, tmp_path, "worker_name")
     cloud = pool.provider()
     one, two = pool.workers(2)
     cloud.launch([one, two])
@@ -322,15 +328,7 @@ def test_a_template_of_the_user_makes_each_worker(standin: Orchestrator, tmp_pat
 
 
 def test_a_field_that_is_missing_is_refused_with_its_reason(standin: Orchestrator, tmp_path: Path) -> None:
-    template = tmp_path / "own.yaml"
-    template.write_text(
-        "tosca_definitions_version: tosca_simple_yaml_1_0\n"
-        "topology_template:\n"
-        "  inputs: {flavour: {type: string}}\n"
-        "  node_templates: {node: {type: tosca.nodes.indigo.Compute}}\n"
-    )
-    pool = Pool(standin, tmp_path)
-    pool.description = cloud_pool("poet", "orchestrator", [("url", standin.url), ("template", str(template))])
+    pool = with_template(standin, tmp_path, "flavour")
     with pytest.raises(Refused, match="Input value for flavour is missing"):
         pool.provider().launch(pool.workers(1))
 

@@ -17,7 +17,7 @@ from dodas.staging.storage import Storage
 from dodas.staging.values import Expected, Received, Stored
 from servers.apache import Apache
 from servers.ports import until
-from storages import MANY, adler32, content, left_in, storage
+from storages import MANY, adler32, content, fetched_at_once, left_in, storage
 
 DATA = content()
 
@@ -154,20 +154,8 @@ def test_bytes_of_another_run_of_the_machine_need_a_checksum(
 def test_two_that_make_the_same_file_do_not_disturb_each_other(
     url: str, tmp_path: Path, client: Storage
 ) -> None:
-    outcomes: list[Received | TransferError] = []
-
-    def fetch() -> None:
-        try:
-            outcomes.append(client.download(url, tmp_path / "f"))
-        except TransferError as error:
-            outcomes.append(error)
-
-    threads = [threading.Thread(target=fetch) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(type(one).__name__ for one in outcomes) == [*["AlreadyThere"] * 3, "Received"]
+    outcomes = fetched_at_once(client, url, tmp_path / "f", 4)
+    assert outcomes == [*["AlreadyThere"] * 3, "Received"]
     assert (tmp_path / "f").read_bytes() == DATA
     assert left_in(tmp_path) == {"f"}
 

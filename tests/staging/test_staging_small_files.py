@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from dodas.errors import AlreadyThere, TransferError
 from dodas.staging import dialing, parts
 from dodas.staging.drafts import SMALL, Held
 from dodas.staging.storage import Storage
-from dodas.staging.values import Expected, Received
+from dodas.staging.values import Expected
 from servers.apache import Apache
 from servers.scripted import Answer, scripted
-from storages import adler32, content, left_in, storage
+from storages import adler32, content, fetched_at_once, left_in, storage
 
 DATA = content(5000)
 
@@ -177,20 +176,8 @@ def test_a_large_one_that_somebody_else_began_meanwhile(
 
 
 def test_many_that_make_the_same_file(url: str, tmp_path: Path, client: Storage) -> None:
-    outcomes: list[Received | TransferError] = []
-
-    def fetch() -> None:
-        try:
-            outcomes.append(client.download(url, tmp_path / "f"))
-        except TransferError as error:
-            outcomes.append(error)
-
-    threads = [threading.Thread(target=fetch) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(type(one).__name__ for one in outcomes) == [*["AlreadyThere"] * 7, "Received"]
+    outcomes = fetched_at_once(client, url, tmp_path / "f", 8)
+    assert outcomes == [*["AlreadyThere"] * 7, "Received"]
     assert (tmp_path / "f").read_bytes() == DATA
     assert left_in(tmp_path) == {"f"}
 

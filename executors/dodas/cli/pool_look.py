@@ -76,7 +76,8 @@ def _print(report: look.Report, cores: int | None) -> None:
     for name, value in lines:
         print(f"  {name}: {printable(value)}")
     if report.state != "up":
-        how = f"--local --name {report.name}" if report.definition.has_node else f"{report.root}/pool.yaml"
+        local = report.definition.has_node
+        how = f"--local --name {report.name}" if local else known(report.name).description
         print(f"  bring it up again, with its jobs: dodas pool up {how}")
 
 

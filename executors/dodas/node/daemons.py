@@ -10,6 +10,13 @@ from collections.abc import Mapping
 
 from dodas.values import dataclass
 
+INSIDE = "/pool"
+"""Where a container with daemons sees its directory: short, since the paths of sockets may not be long."""
+
+MASTER = "condor_master"
+SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/condor/sbin")
+"""Where the daemons may be, which is not on everybody's PATH."""
+
 DIRECTORIES = ("log", "spool", "execute", "lock", "run", "passwords.d", "tokens.d", "cache")
 """What there is below the directory of a container with daemons."""
 
@@ -31,6 +38,15 @@ class Programs:
     bin: str = "/usr/bin"
     lib: str = "/usr/lib/condor"
     libexec: str = "/usr/libexec/condor"
+
+
+def programs_in(root: str) -> Programs | None:
+    """Return the places in an image whose root is ``root``; nothing if there is no HTCondor in it."""
+    sbin = next((place for place in SBIN if os.path.isfile(f"{root}{place}/{MASTER}")), None)
+    if sbin is None:
+        return None
+    lib = "lib64" if os.path.isdir(f"{root}/usr/lib64/condor") else "lib"
+    return Programs(sbin=sbin, lib=f"/usr/{lib}/condor")
 
 
 def programs_of(master: str) -> Programs:

@@ -1,7 +1,7 @@
 """The configuration of a pool's daemons and clients (HTCondor manual, "Configuration Macros").  Pure text.
 
-Three readers, three files: the head, the node, and whoever submits.  All daemons listen on the loopback
-address alone, and every connection is authenticated.
+Readers, each with a file of its own: the head, the node, workers elsewhere, and whoever submits.  The head
+listens on one address alone, loopback unless workers are elsewhere, and every connection is authenticated.
 """
 
 from __future__ import annotations

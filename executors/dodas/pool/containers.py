@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from dodas.containers.launch import Launch
 from dodas.node import hosting
+from dodas.node.daemons import INSIDE
 from dodas.node.hosting import Mounts
-from dodas.pool.layout import HEAD, INSIDE, NODE, Layout
+from dodas.pool.layout import HEAD, NODE, Layout
 
 _GRACE = 3.0  # seconds for the daemons to say good-bye when the keeper was killed
 

@@ -11,11 +11,11 @@ from dodas.containers import locks
 from dodas.containers.removal import remove_tree
 from dodas.errors import StoreError
 from dodas.node import hosting
-from dodas.node.daemons import DIRECTORIES
+from dodas.node.daemons import DIRECTORIES, INSIDE
 from dodas.pool import configuration, containers, tokens, trust
 from dodas.pool.definition import Definition, write_text
 from dodas.pool.installation import Installation
-from dodas.pool.layout import HEAD, INSIDE, NODE, Layout, pools_dir
+from dodas.pool.layout import HEAD, NODE, Layout, pools_dir
 
 
 def furnish(layout: Layout, definition: Definition, installation: Installation) -> None:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from dodas.containers.progress import OnProgress, Say, ignore, silent
 from dodas.errors import SpecError
-from dodas.node.daemons import Programs, programs_of
+from dodas.node.daemons import MASTER, Programs, programs_in, programs_of
 from dodas.node.hosting import OF_THE_SYSTEM, Mounts
 from dodas.pool import image
 from dodas.pool.layout import Layout
 
-_MASTER = "condor_master"
 _PLACES = ("RELEASE_DIR", "SBIN", "BIN", "LIB", "LIBEXEC")
 _PATIENCE = 20.0  # seconds
 
@@ -56,27 +55,22 @@ def find(layout: Layout, wanted: str, *, progress: OnProgress = ignore, say: Say
     """
     # Directories of system programs are not on everybody's PATH.
     places = (os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin")
-    master = shutil.which(_MASTER, path=os.pathsep.join(places))
+    master = shutil.which(MASTER, path=os.pathsep.join(places))
     if master and not wanted:
         return _of_host(layout, os.path.realpath(master))
     root = image.root(wanted, progress=progress, say=say)
-    inside = next((place for place in ("/usr/sbin", "/usr/local/sbin") if _has(root.path, place)), None)
-    if inside is None:
+    programs = programs_in(root.path)
+    if programs is None:
         raise SpecError(
-            f"there is no {_MASTER} in the image {wanted}", hint="name another, such as htcondor/mini"
+            f"there is no {MASTER} in the image {wanted}", hint="name another, such as htcondor/mini"
         )
-    lib = next((name for name in ("lib64", "lib") if os.path.isdir(f"{root.path}/usr/{name}/condor")), "lib")
     return Installation(
         source=wanted or image.RECIPE.name,
         root=root.path,
         lock=root.lock,
-        master=f"{inside}/{_MASTER}",
-        programs=Programs(lib=f"/usr/{lib}/condor"),
+        master=f"{programs.sbin}/{MASTER}",
+        programs=programs,
     )
-
-
-def _has(root: str, place: str) -> bool:
-    return os.path.isfile(f"{root}{place}/{_MASTER}")
 
 
 def _of_host(layout: Layout, master: str) -> Installation:

@@ -61,26 +61,37 @@ def bury(layout: Layout) -> None:
     """
     kept = read_keeper(layout)
     if layout.alive and kept:
-        _end(int(kept["pid"]))
+        pid = int(kept["pid"])
+        if end_process(pid, (signal.SIGTERM, _BRIEF), (signal.SIGKILL, _BRIEF)) is None:
+            raise BackendUnreachable(f"process {pid}, which keeps the pool, does not end")
     if kept:
         # Its fork server and all supervisors hold this lock; killed ones leave nobody who does.
         _await_lock(os.path.join(kept["scratch"], "lock"))
 
 
-def _end(pid: int) -> None:
+def end_process(pid: int, *steps: tuple[int, float]) -> int | None:
+    """End a process, whoever's child it is; return the signal that did it.
+
+    Args:
+        pid: The process; 0 is returned if it is no more.
+        steps: Signals, each with the seconds in which the process has to end; the next one follows.
+
+    Returns:
+        Nothing if no signal ended it.
+    """
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:
-        return
+        return 0
     try:
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, seconds in steps:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(process, number)
-            if select.select([process], [], [], _BRIEF)[0]:
-                return
+            if select.select([process], [], [], seconds)[0]:
+                return number
     finally:
         os.close(process)
-    raise BackendUnreachable(f"process {pid}, which keeps the pool, does not end")
+    return None
 
 
 def _await_lock(path: str) -> None:

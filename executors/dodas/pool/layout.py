@@ -26,9 +26,6 @@ from dodas import paths
 from dodas.containers import locks
 from dodas.errors import SpecError
 
-INSIDE = "/pool"
-"""Where a container of the pool sees its own directory: short, since the paths of sockets may not be long."""
-
 HEAD, NODE = "head", "node"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 

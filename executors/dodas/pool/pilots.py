@@ -8,12 +8,13 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dodas import paths
 from dodas.containers.removal import remove_tree
 from dodas.node.build import worker_file
-from dodas.node.pilot.order import NAME, STATUS, TOKEN, Check, PilotOrder
+from dodas.node.classads import literal
+from dodas.node.pilot.order import NAME, SAYS, STATUS, TOKEN, Check, PilotOrder
 from dodas.pool import configuration, image, tokens, trust
 from dodas.pool.definition import Definition, write_text
 from dodas.pool.description.model import Flavour, PoolDescription, Site
@@ -22,13 +23,10 @@ from dodas.pool.layout import HEAD, Layout
 from dodas.pool.look import tail
 from dodas.pool.providers.base import Worker, prefix
 
-GRACE = 300.0
-"""Seconds that running jobs have when a worker is told to end."""
-
+_GRACE = 300.0  # seconds
 _INSIDE = ("kubernetes", "marathon")  # their nodes start a container with HTCondor themselves
 _NEAR = ("local", "slurm")  # their nodes may use the image store of this host where it is on a shared disk
 _SPARE = 3600.0  # seconds that a token is good for beyond its worker, which may have to wait for a node
-_SAID = "dodas worker: "
 _CVMFS_PATIENCE = 20.0
 
 
@@ -39,24 +37,22 @@ class Orders:
     Attributes:
         pool: What its user wants.
         definition: What it is.
+        program: The worker file.
     """
 
     pool: PoolDescription
     definition: Definition
+    program: str = field(default_factory=worker_file)
 
     def new(self, flavour: Flavour) -> Worker:
         """Return a worker that does not exist yet; nothing is written."""
-        return self.known(prefix(self.pool.name, flavour.name) + secrets.token_hex(4), flavour)
-
-    def known(self, name: str, flavour: Flavour) -> Worker:
-        """Return the worker of a name."""
-        place = self._place(flavour)
+        place, name = self._place(flavour), prefix(self.pool.name, flavour.name) + secrets.token_hex(4)
         return Worker(
             name=name,
             flavour=flavour,
             site=self.pool.site(flavour.site),
             directory=os.path.join(place, name),
-            program=os.path.join(place, f".{os.path.basename(worker_file())}"),
+            program=os.path.join(place, f".{os.path.basename(self.program)}"),
         )
 
     def _place(self, flavour: Flavour) -> str:
@@ -81,7 +77,7 @@ class Orders:
                 os.symlink(worker.directory, own)
         if not os.path.exists(worker.program):
             part = f"{worker.program}.{os.getpid()}"
-            shutil.copy(worker_file(), part)
+            shutil.copy(self.program, part)
             os.replace(part, worker.program)
         write_text(os.path.join(worker.directory, NAME), self.order(worker).to_json())
         if self.pool.manager.token:
@@ -113,7 +109,7 @@ class Orders:
             disk=flavour.disk,
             lifetime=flavour.lifetime,
             end=site.end_time if site else None,
-            grace=min(GRACE, flavour.lifetime / 4),
+            grace=grace(flavour),
             checks=tuple(checks(site)),
             environment=tuple(environment(site)),
             mounts=tuple(mounts(site)),
@@ -126,9 +122,9 @@ class Orders:
         flavour, site = worker.flavour, worker.site
         attributes = {
             **dict(site.attributes if site else ()),
-            "DodasWorker": _text(worker.name),
-            "DodasFlavour": _text(flavour.name),
-            "DodasProvider": _text(flavour.provider),
+            "DodasWorker": literal(worker.name),
+            "DodasFlavour": literal(flavour.name),
+            "DodasProvider": literal(flavour.provider),
         }
         starts = [one for one in (flavour.start, site.start if site else "") if one]
         return configuration.pilot(
@@ -141,12 +137,17 @@ class Orders:
                 gpus=flavour.gpus,
                 # Of a flavour of which some are to stay, the agent ends those that are too many.
                 idle=flavour.lifetime if flavour.minimum else flavour.idle,
-                grace=min(GRACE, flavour.lifetime / 4),
+                grace=grace(flavour),
                 start=" && ".join(f"({one})" for one in starts),
                 attributes=tuple(attributes.items()),
                 shared_disk=flavour.shared_disk,
             ),
         )
+
+
+def grace(flavour: Flavour) -> float:
+    """Return the seconds that running jobs have when a worker is told to end."""
+    return min(_GRACE, flavour.lifetime / 4)
 
 
 def forget(pool: str, worker: str) -> None:
@@ -177,10 +178,10 @@ def status(pool: str, worker: str) -> tuple[str, str] | None:
 
 def _printed(pool: str, worker: str) -> tuple[str, str] | None:
     """Return what a worker said last where what it printed has come back."""
-    said = [line for line in tail(Layout(pool).at("workers", worker, "worker.out"), 400) if _SAID in line]
+    said = [line for line in tail(Layout(pool).at("workers", worker, "worker.out"), 400) if SAYS in line]
     if not said:
         return None
-    phase, _, reason = said[-1].partition(_SAID)[2].partition(": ")
+    phase, _, reason = said[-1].partition(SAYS)[2].partition(": ")
     return phase, reason
 
 
@@ -214,7 +215,3 @@ def mounts(site: Site | None) -> list[tuple[str, str, bool]]:
     if site.cvmfs and not any(target == "/cvmfs" for _, target, _ in made):
         made.append(("/cvmfs", "/cvmfs", False))
     return made
-
-
-def _text(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

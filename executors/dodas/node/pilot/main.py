@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from dodas.errors import DodasError, SpecError
 from dodas.node.pilot.checks import NodeUnfit
-from dodas.node.pilot.order import STATUS, PilotOrder
+from dodas.node.pilot.order import SAYS, STATUS, PilotOrder
 from dodas.node.pilot.work import Work
 
 _DONE, _UNREADABLE, _ELSEWHERE = 0, 2, 75
@@ -54,7 +54,7 @@ class Status:
 
     def __call__(self, phase: str, reason: str = "") -> None:
         """Tell a phase, and why: checking, preparing, running, leaving, over, unfit."""
-        print(f"dodas worker: {phase}{f': {reason}' if reason else ''}", flush=True)
+        print(f"{SAYS}{phase}{f': {reason}' if reason else ''}", flush=True)
         part = f"{self._path}.new"
         try:
             with open(part, "w", encoding="utf-8") as file:

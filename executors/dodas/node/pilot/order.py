@@ -12,6 +12,8 @@ FORMAT = 1
 NAME = "pilot.json"
 TOKEN = "token"  # noqa: S105 - the name of a file beside the order
 STATUS = "status.json"
+SAYS = "dodas worker: "
+"""How lines begin in which a pilot tells on its standard output what it tells in :data:`STATUS`."""
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -10,18 +10,12 @@ from collections.abc import Iterator
 from dodas.containers.launch import Launch
 from dodas.containers.prepared import PreparedRoot
 from dodas.node import daemons, hosting
-from dodas.node.daemons import Programs
+from dodas.node.daemons import INSIDE, MASTER, SBIN, Programs
 from dodas.node.pilot.checks import NodeUnfit
 from dodas.node.pilot.order import TOKEN, PilotOrder
 from dodas.node.slot import named
 
-INSIDE = "/pool"
-"""Where the container sees the directory: short, since the paths of sockets may not be long."""
-
 _LEAVING = {"START": False, "CLAIM_WORKLIFE": 0, "STARTD_NOCLAIM_SHUTDOWN": 1}
-_SLACK = 20.0  # seconds in which the daemons say good-bye
-_SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/condor/sbin")
-_MASTER = "condor_master"
 
 
 class Room:
@@ -50,32 +44,30 @@ class Room:
 
     def in_container(self, root: PreparedRoot, engine: str, program: str) -> Launch:
         """Return the launch of the daemons in an image that has HTCondor."""
-        sbin = next((place for place in _SBIN if os.path.isfile(f"{root.path}{place}/{_MASTER}")), "")
-        if not sbin:
-            raise NodeUnfit(f"there is no {_MASTER} in the image {self.order.image}")
-        lib = "lib64" if os.path.isdir(f"{root.path}/usr/lib64/condor") else "lib"
-        self._configure(INSIDE, Programs(sbin=sbin, lib=f"/usr/{lib}/condor"))
+        programs = daemons.programs_in(root.path)
+        if programs is None:
+            raise NodeUnfit(f"there is no {MASTER} in the image {self.order.image}")
+        self._configure(INSIDE, programs)
         shared = self.order.shared_disk
         return Launch(
             engine=engine,
             program=program,
             root=root.path,
             scratch="",
-            argv=(f"{sbin}/{_MASTER}", "-f"),
+            argv=(f"{programs.sbin}/{MASTER}", "-f"),
             env=tuple(self._environment(INSIDE, os.path.expanduser("~") if shared else INSIDE)),
             cwd=INSIDE,
             mounts=tuple(self._mounts(root.path)),
             ids=hosting.ids() if os.geteuid() == 0 else None,
             stdout=self._printed(),
             stderr=self._printed(),
-            grace=self.order.grace + _SLACK,
         )
 
     def beside(self) -> Launch:
         """Return the launch of the daemons with the HTCondor that is here."""
-        master = shutil.which(_MASTER, path=os.pathsep.join((os.environ.get("PATH", ""), *_SBIN)))
+        master = shutil.which(MASTER, path=os.pathsep.join((os.environ.get("PATH", ""), *SBIN)))
         if master is None:
-            raise NodeUnfit(f"there is no {_MASTER} on this node, and no image was named for it")
+            raise NodeUnfit(f"there is no {MASTER} on this node, and no image was named for it")
         if os.geteuid() == 0:
             raise NodeUnfit("HTCondor beside the pilot would run as root; run it as another user")
         # Sockets may not have long paths, and ours may be; HTCondor chooses a short one then.
@@ -93,7 +85,6 @@ class Room:
             cwd=self.place,
             stdout=self._printed(),
             stderr=self._printed(),
-            grace=self.order.grace + _SLACK,
         )
 
     def _configure(self, place: str, programs: Programs, **more: object) -> None:

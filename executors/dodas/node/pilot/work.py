@@ -13,6 +13,7 @@ from types import FrameType
 
 from dodas.containers.launch import Launch
 from dodas.node import cache
+from dodas.node.daemons import MASTER
 from dodas.node.pilot import checks
 from dodas.node.pilot.checks import NodeUnfit
 from dodas.node.pilot.order import Check, PilotOrder
@@ -25,7 +26,6 @@ from dodas.worker.client import Ended, Worker
 Tell = Callable[[str, str], None]
 
 _KEY = "daemons"
-_MASTER = "condor_master"
 _SLACK = 15.0  # seconds in which the daemons say good-bye
 _EVERY = 15.0  # seconds between looks at the disk
 _FULL = checks.ENOUGH // 4
@@ -168,8 +168,7 @@ class Work:
 
     def _leave_at(self) -> float:
         """Return when it must begin to leave, so that jobs have their grace before the end."""
-        grace = min(self._order.grace, self._order.lifetime / 4)
-        return self._ends() - grace
+        return self._ends() - self._order.grace
 
     def _leave(self, worker: Worker, why: str) -> None:
         self._why = why
@@ -186,7 +185,7 @@ class Work:
 
         It is in a session of its own, so signals that are for the command of a launch do not reach it.
         """
-        masters = [pid for pid in strays.descendants(self._supervisor) if _name(pid) == _MASTER]
+        masters = [pid for pid in strays.descendants(self._supervisor) if _name(pid) == MASTER]
         for pid in masters:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)

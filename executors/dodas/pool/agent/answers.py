@@ -11,9 +11,8 @@ from dodas.errors import DodasError, SpecError
 from dodas.pool.access import configure
 from dodas.pool.agent import metrics
 from dodas.pool.agent.by_hand import ByHand
-from dodas.pool.agent.decide import plan
-from dodas.pool.agent.demand import Act, Observation, buckets
-from dodas.pool.agent.explaining import Answer, why_stopped, why_waiting
+from dodas.pool.agent.demand import Observation, buckets
+from dodas.pool.agent.explaining import Answer, lately, why_stopped, why_waiting
 from dodas.pool.agent.looking import look
 from dodas.pool.agent.matching import attributes, matched
 from dodas.pool.agent.observe import Eyes
@@ -50,7 +49,7 @@ class Asked:
         """
         with memory(self._layout) as registry:
             if not what:
-                return self._lately(registry)
+                return lately(self._pool, self._seen(registry), registry.decisions(limit=_LATEST))
             if flavour_of(self._pool, what) or registry.worker(what):
                 return why_stopped(what, registry.worker(what), registry.decisions(worker=what))
             return self._job(registry, what)
@@ -64,25 +63,6 @@ class Asked:
 
     def _seen(self, registry: Registry) -> Observation:
         return look(self._pool, self._eyes, registry, Sources(self._layout), _ignored).observation
-
-    def _lately(self, registry: Registry) -> Answer:
-        """Return what was decided lately, and what waits and why."""
-        taken = [one for one in registry.decisions(limit=_LATEST) if one.decision.kind is not Act.WAIT]
-        lines, facts = [], []
-        for one in reversed(taken):
-            made = one.decision
-            what = made.worker or f"{made.count} {made.flavour}"
-            lines.append(f"{_clock(one.last)} {made.kind.value} {what}: {made.reason}")
-            facts.append({"time": one.last, "act": made.kind.value, "what": what, "reason": made.reason})
-        waits = [one for one in plan(self._pool, self._seen(registry)).outcomes if one.waiting]
-        for outcome in waits:
-            some = ", ".join(outcome.bucket.jobs)
-            lines.append(f"{outcome.waiting} waiting ({some}): {outcome.reason}")
-        plain = [{"count": one.waiting, "jobs": one.bucket.jobs, "reason": one.reason} for one in waits]
-        return Answer(
-            lines=tuple(lines) or ("nothing was decided lately, and nothing waits",),
-            facts={"decisions": facts, "waiting": plain},
-        )
 
     def _job(self, registry: Registry, what: str) -> Answer:
         names = attributes(self._pool)
@@ -129,10 +109,6 @@ def _plain(row: Row) -> Mapping[str, Any]:
         "node": row.node,
         "reason": row.reason,
     }
-
-
-def _clock(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def _ignored(provider: str, error: DodasError) -> None:

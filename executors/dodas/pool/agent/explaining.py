@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dodas.pool.agent.decide import Outcome, plan, preferred
-from dodas.pool.agent.demand import Bucket, Known, Observation, Phase
+from dodas.pool.agent.demand import Act, Bucket, Known, Observation, Phase
 from dodas.pool.agent.matching import asks
 from dodas.pool.agent.rows import Recorded
 from dodas.pool.agent.supply import Row
@@ -99,6 +99,30 @@ def why_stopped(name: str, row: Row | None, decisions: Sequence[Recorded] = ()) 
         "decisions": [_plain(one) for one in own],
     }
     return Answer(lines=tuple(lines), facts=facts)
+
+
+def lately(pool: PoolDescription, seen: Observation, decisions: Sequence[Recorded]) -> Answer:
+    """Return what was decided lately, and what waits and why.
+
+    Args:
+        pool: The description.
+        seen: The pool as it is now.
+        decisions: What was decided lately, the latest first.
+    """
+    lines, facts = [], []
+    for one in reversed([one for one in decisions if one.decision.kind is not Act.WAIT]):
+        made = one.decision
+        what = made.worker or f"{made.count} {made.flavour}"
+        lines.append(f"{_clock(one.last)} {made.kind.value} {what}: {made.reason}")
+        facts.append({"time": one.last, "act": made.kind.value, "what": what, "reason": made.reason})
+    waits = [one for one in plan(pool, seen).outcomes if one.waiting]
+    for outcome in waits:
+        lines.append(f"{outcome.waiting} waiting ({', '.join(outcome.bucket.jobs)}): {outcome.reason}")
+    plain = [{"count": one.waiting, "jobs": one.bucket.jobs, "reason": one.reason} for one in waits]
+    return Answer(
+        lines=tuple(lines) or ("nothing was decided lately, and nothing waits",),
+        facts={"decisions": facts, "waiting": plain},
+    )
 
 
 def _outcome(pool: PoolDescription, seen: Observation, job: Bucket) -> Outcome:

@@ -181,10 +181,6 @@ def cores_of(pool: PoolDescription, worker: Known) -> int:
     return next(found, max(1, worker.free_cores))
 
 
-def _used_up(what: str, most: float | None) -> str:
-    return f"the budget of {most:g} {what}-hours is used up"
-
-
 def _left(most: int | None, used: int) -> int:
     return _ENDLESS if most is None else most - used
 

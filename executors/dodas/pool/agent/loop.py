@@ -120,19 +120,15 @@ class Agent:
         """Do what people asked for: end these workers, and ask providers again that were left alone."""
         if replaced is None:
             return
-        now = time.time()
-        for trouble in self._registry.troubles(now):
+        for trouble in self._registry.troubles(time.time()):
             self._registry.healthy(trouble.provider)
-        rows = {row.name: row for row in self._registry.workers()}
-        self._registry.apply(
+        there = [row for row in self._registry.workers() if row.name in replaced]
+        self._act(
+            pool,
             [
-                Decision(
-                    kind=Act.TERMINATE, worker=name, flavour=rows[name].flavour, reason="it was asked for"
-                )
-                for name in replaced
-                if name in rows
+                Decision(kind=Act.TERMINATE, worker=row.name, flavour=row.flavour, reason="it was asked for")
+                for row in there
             ],
-            now,
         )
 
     def _act(self, pool: PoolDescription, decisions: Sequence[Decision]) -> None:

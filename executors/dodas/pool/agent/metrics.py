@@ -12,7 +12,6 @@ from dodas.pool.agent.decide import preferred
 from dodas.pool.agent.demand import Act, Observation, Phase
 from dodas.pool.description.model import PoolDescription
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _PREFIX = "dodas_pool_"
 _NO_FLAVOUR = ""  # of jobs that no flavour can take
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 
 from dodas.containers import locks
 from dodas.errors import DodasError
+from dodas.pool.keeping import end_process
 from dodas.pool.layout import Layout
 
 _LOCK = "agent.lock"
@@ -72,18 +73,7 @@ def end(pool: str, *, seconds: float) -> bool:
     found = pid(pool)
     if not found:
         return True
-    with suppress(ProcessLookupError):
-        process = os.pidfd_open(found)
-        try:
-            signal.pidfd_send_signal(process, signal.SIGTERM)
-            if select.select([process], [], [], seconds)[0]:
-                return True
-            signal.pidfd_send_signal(process, signal.SIGKILL)
-            select.select([process], [], [], _PATIENCE)
-        finally:
-            os.close(process)
-        return False
-    return True
+    return end_process(found, (signal.SIGTERM, seconds), (signal.SIGKILL, _PATIENCE)) in {0, signal.SIGTERM}
 
 
 class Signals:
