@@ -26,6 +26,8 @@ class Daemon:
         place: The port or the socket where it will listen; it has started when it does.
         log: File that takes what it prints.
         environ: Added to the environment.
+        in_turn: Its threads run one after the other, each until it waits: for a server that forgets that it
+            may be answered before it has looked up from asking.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class Daemon:
         place: int | Path,
         log: Path,
         environ: Mapping[str, str] | None = None,
+        in_turn: bool = False,
     ) -> None:
         self.command = tuple(command)
         self.place = place
         self.log = log
         self.environ = dict(environ or {})
+        self.in_turn = in_turn
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -64,6 +68,8 @@ class Daemon:
                 start_new_session=True,
             )
         reaper.watch(self._process.pid)
+        if self.in_turn:
+            _one_thread_at_a_time(self._process.pid)
         try:
             until(self._has_started, what=f"{self.command[0]} on {self.place}")
         except BaseException:
@@ -99,6 +105,13 @@ class Daemon:
 
     def _listens(self) -> bool:
         return answers(self.place)
+
+
+def _one_thread_at_a_time(pid: int) -> None:
+    """Give a process without threads yet one processor, and let no thread of it interrupt another."""
+    with suppress(OSError):
+        os.sched_setaffinity(pid, {max(os.sched_getaffinity(pid))})
+        os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
 
 
 @functools.cache

@@ -116,7 +116,9 @@ def xrootd(
     log = folder / f"{program}.log"
     run = folder / "run"
     command = [need(program), "-c", str(file), "-w", str(run), "-s", str(run / f"{program}.identity")]
-    return Daemon(command, place=place, log=log, environ=environ)
+    # Release 5.5 may answer a request, and take the next one of the connection, before the thread that had
+    # it has let go of it; with threads that run together it dies of that every few thousand requests.
+    return Daemon(command, place=place, log=log, environ=environ, in_turn=True)
 
 
 def read_log(log: Path) -> Iterator[Request]:

@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What `dodas run` ends with is its command's, so its own failures must be told apart.
     failed = _FAILED.get(_chosen(words), 1)
     try:
-        return _run(words)
+        status = _run(words)
+        sys.stdout.flush()  # a reader that has gone is noticed here, not by Python, which has its own status
     except SystemExit as end:
         if end.code == _WRONG_USE and failed != 1:
             return failed
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output went away (`dodas image ls | head`); nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    return status
 
 
 def _chosen(words: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from dodas.backends.words import size
@@ -52,6 +53,7 @@ def logs(args: argparse.Namespace) -> int:
     written = Logs(known(args.name), args.daemon or "")
     for name, line in written.last(max(0, args.lines)):
         print(f"{name}: {printable(line)}")
+    sys.stdout.flush()  # the daemons may say nothing for long
     while args.follow:
         for name, line in written.wait():
             print(f"{name}: {printable(line)}", flush=True)

@@ -63,7 +63,9 @@ class Logs:
             yield from ((self._called(path), line) for line in self._more(path))
 
     def _is_more(self) -> bool:
-        return any(os.path.getsize(path) != self._read.get(path, 0) for path in self._paths())
+        with suppress(FileNotFoundError):  # one is being rotated: look again
+            return any(os.path.getsize(path) != self._read.get(path, 0) for path in self._paths())
+        return True
 
     def _more(self, path: str) -> list[str]:
         with suppress(FileNotFoundError), open(path, "rb") as file:
