@@ -109,8 +109,15 @@ def is_there(name: str, places: tuple[Path, ...]) -> bool:
     if "/" in name:
         tops = [Path("/"), *(place / "root" for place in places)]
         return any((top / "usr" / name).exists() for top in tops)
-    path = os.pathsep.join([*(str(place / "bin") for place in places), os.environ.get("PATH", os.defpath)])
+    path = os.pathsep.join([*(str(place / "bin") for place in places), *_own_path()])
     return shutil.which(name, path=path) is not None
+
+
+def _own_path() -> list[str]:
+    """Return PATH without what an earlier set-up unpacked, which would seem to be of this system."""
+    unpacked_here = os.path.join(paths.cache_dir(), "programs", "")
+    directories = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return [directory for directory in directories if not directory.startswith(unpacked_here)]
 
 
 def install(wanted: tuple[Wanted, ...]) -> tuple[Wanted, ...]:

@@ -71,6 +71,21 @@ def test_what_is_missing_is_told_with_the_command_that_brings_it(monkeypatch: py
     assert "apt-get install apache2-bin apache2-utils bubblewrap" in text.splitlines()[-1]
 
 
+def test_what_an_earlier_set_up_unpacked_is_not_taken_for_the_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a set-up from a shell that has sourced env.sh would leave those programs out of the next one."""
+    [registry] = [one for one in programs.WANTED if one.name == "docker-registry"]
+    unpacked_before = tmp_path / "programs" / "1234" / "bin"
+    unpacked_before.mkdir(parents=True)
+    (unpacked_before / registry.name).write_text("#!/bin/sh\n")
+    (unpacked_before / registry.name).chmod(0o755)
+    monkeypatch.setenv("DODAS_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(unpacked_before))
+    assert programs.missing((registry,)) == (registry,)
+    assert programs.missing((registry,), (unpacked_before.parent,)) == ()
+
+
 def test_the_lock_file_of_the_issuer_is_exact_and_names_no_host() -> None:
     lock = json.loads((node_packages.ISSUER / "package-lock.json").read_text())
     packages = [package for name, package in lock["packages"].items() if name]
