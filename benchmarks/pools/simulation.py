@@ -1,13 +1,15 @@
-"""What becomes of a day's queue under different ways to decide how many workers there are."""
+"""What becomes of a queue under different ways to decide how many workers there are."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
 from math import ceil
+from pathlib import Path
 
 from benchmarks.pools.controllers import Controller, Fixed, Linear, Ours
 from benchmarks.pools.nodes import CORES, MOST
+from benchmarks.pools.recorded import Recorded, clusters, workflows
 from benchmarks.pools.report import Cell, Section
 from benchmarks.pools.traces import TRACES
 from benchmarks.pools.world import World
@@ -15,13 +17,16 @@ from benchmarks.pools.world import World
 _BOOTS = (60.0, 300.0)
 
 
-def measure() -> list[Section]:
-    return [_section(name, boot) for name in TRACES for boot in _BOOTS]
+def measure(instances: Path | None = None) -> list[Section]:
+    """Run queues that are made and queues that were recorded; workflows if a checkout of them is named."""
+    made = [Recorded(name=name, source="", jobs=make) for name, make in TRACES.items()]
+    recorded = [*clusters(), *(workflows(instances) if instances else ())]
+    return [_section(one, boot) for one in (*made, *recorded) for boot in _BOOTS]
 
 
-def _section(name: str, boot: float) -> Section:
+def _section(queue: Recorded, boot: float) -> Section:
     """Run one queue under each way, on workers that take ``boot`` seconds, more or less, to come."""
-    jobs = TRACES[name]()
+    jobs = queue.jobs()
     needed = sum(job.cores * job.seconds for job in jobs)
     span = max(job.arrives for job in jobs) + 3600
     mean = min(MOST, ceil(needed / span / CORES))
@@ -34,12 +39,12 @@ def _section(name: str, boot: float) -> Section:
     }
     if mean < MOST:
         ways[f"fixed, {mean} workers (mean demand)"] = lambda: Fixed(mean)
-    rows = [{"way": way, **_figures(World(TRACES[name](), make(), boot=boot))} for way, make in ways.items()]
+    rows = [{"way": way, **_figures(World(queue.jobs(), make(), boot=boot))} for way, make in ways.items()]
     text = (
-        f"{len(jobs)} jobs, {needed / 3600:.0f} core-hours; workers of {CORES} cores, {MOST} at most, that"
-        f" take about {boot:g} s to come."
+        f"{queue.source} {len(jobs)} jobs, {needed / 3600:.0f} core-hours; workers of {CORES} cores, {MOST}"
+        f" at most, that take about {boot:g} s to come."
     )
-    return Section(title=f"{name}, boot {boot:g} s", text=text, rows=rows)
+    return Section(title=f"{queue.name}, boot {boot:g} s", text=text.strip(), rows=rows)
 
 
 def _figures(world: World) -> dict[str, Cell]:

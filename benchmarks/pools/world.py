@@ -29,7 +29,7 @@ class World:
         jobs: The queue.
         now: Seconds since the beginning.
         nodes: Workers that are there, or come.
-        waiting: Jobs that wait, by their cores.
+        waiting: Jobs that wait, by their cores, those that ask for most first.
         paid: Core-seconds of all workers, from when they were asked for.
         started: How many workers were ever started.
         most: How many there were at once.
@@ -39,7 +39,9 @@ class World:
         self.jobs, self._controller, self._boot = jobs, controller, boot
         self.now, self.paid, self.started, self.most = 0.0, 0.0, 0, 0
         self.nodes: dict[int, Node] = {}
-        self.waiting: dict[int, deque[Job]] = {4: deque(), 2: deque(), 1: deque()}
+        self.waiting: dict[int, deque[Job]] = {
+            cores: deque() for cores in sorted({job.cores for job in jobs}, reverse=True)
+        }
         self._chance = random.Random(7)
         self._blocked: dict[int, int] = {}
         self._followers: dict[int, list[Job]] = {}

@@ -29,30 +29,48 @@ _WORKER = "--quiet progress rules host --max-jobs-per-timespan {limit} --cores {
 class Executor(RealExecutor):
     """What Snakemake talks to."""
 
-    _run: Run
+    _run: Run | None = None
 
     def __post_init__(self) -> None:
-        """Connect to the backend."""
+        """Connect to the backend; a pool that a file describes comes up when the first job is to run."""
         # Snakemake imports this module at every start; the rest of dodas is needed now.
         from dodas.errors import DodasError  # noqa: PLC0415
-        from snakemake_executor_plugin_dodas.run import open_run  # noqa: PLC0415
+        from snakemake_executor_plugin_dodas.run import comes_later  # noqa: PLC0415
 
         if self.workflow.remote_execution_settings.immediate_submit:
             raise WorkflowError("--immediate-submit is not supported by the executor dodas")
         self._started = time.monotonic()
         try:
-            self._run = open_run(self, worker=self._worker)
+            if not comes_later(self.executor_settings):
+                self._opened()
         except DodasError as error:
             raise WorkflowError(f"{error}\n{error.hint}".rstrip()) from error
         rules: Any = getattr(self.workflow, "rules", ())
         if any(getattr(rule, "container_img", None) for rule in rules):
             self.logger.info("Containers: run by dodas; what Snakemake says of Singularity does not apply")
 
+    def _opened(self) -> Run:
+        """Return the run, which begins when it is first asked for."""
+        from snakemake_executor_plugin_dodas.run import open_run  # noqa: PLC0415
+
+        if self._run is None:
+            self._run = open_run(self, worker=self._worker)
+        return self._run
+
     def run_jobs(self, jobs: list[Any]) -> None:
         """Start jobs, all that the scheduler has chosen at once."""
+        from dodas.errors import DodasError  # noqa: PLC0415
+
         usage = self.workflow.storage_settings.shared_fs_usage
         shared = {SharedFSUsage.INPUT_OUTPUT, SharedFSUsage.STORAGE_LOCAL_COPIES} <= set(usage)
-        self._run.start(jobs, shared_files=shared)
+        try:
+            run = self._opened()
+        except DodasError as error:
+            for job in jobs:
+                self.begins(job)
+                self.broke(job, error)
+        else:
+            run.start(jobs, shared_files=shared)
 
     def run_job(self, job: Any) -> None:
         """Start one job."""
@@ -105,13 +123,14 @@ class Executor(RealExecutor):
     def cancel(self) -> None:
         """End all steps and leave nothing behind."""
         try:
-            self._run.cancel()
+            if self._run is not None:
+                self._run.cancel()
         finally:
             self.shutdown()
 
     def shutdown(self) -> None:
         """End the run."""
-        totals = self._run.close()
+        totals = self._run.close() if self._run is not None else None
         if totals is not None:
             self.logger.info(totals.line(time.monotonic() - self._started))
 

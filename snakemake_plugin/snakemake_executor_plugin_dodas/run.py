@@ -55,6 +55,21 @@ class Run:
         return self._flights.totals
 
 
+def comes_later(settings: ExecutorSettings | None) -> bool:
+    """Return whether there need be no backend before there is a job for it: that of a pool to be brought up.
+
+    Raises:
+        SpecError: The pool's file will not do.
+    """
+    from dodas.pool.description.reading import read  # noqa: PLC0415 - needed by few
+    from dodas.pool.visits import is_file  # noqa: PLC0415
+
+    if settings is None or not settings.pool or not is_file(settings.pool):
+        return False
+    read(settings.pool)
+    return True
+
+
 def open_run(executor: Any, *, worker: Worker) -> Run:
     """Return a run that reports to ``executor``.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
+from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
@@ -82,6 +84,66 @@ def test_expressions_are_evaluated_in_their_ad() -> None:
     assert bucket.memory == 3000 << 20
     assert "X86_64" in bucket.requirements
     assert bucket.attributes == (("Owner", '"o"'),)
+
+
+_VALUES = (
+    *(None, True, False, 0, 1, 2, 2.0, 2.5, 1.0000000001, -3, "2", "two", "", ";", '";"', "a;b", 1 << 40),
+    *("=1", "=1 + 1", "=Owner", "=DiskUsage", "=undefined", "=error", "={1, 2}", "=[a = 1; b = 2]"),
+)
+_NAMED = (
+    "RequestCpus",
+    "RequestMemory",
+    "RequestDisk",
+    "RequestGPUs",
+    "JobPrio",
+    "Owner",
+    "Site",
+    "DiskUsage",
+)
+_CONDITIONS = ("=true", '=MY.Site == "x" || JobPrio > 0', '=TARGET.Cpus > 1 && "a;b" != Owner', "text")
+_STATES = ({"JobStatus": 1}, {"JobStatus": 2}, {"JobUniverse": 7}, {"JobUniverse": "=7"}, {"JobStatus": "=1"})
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_ads_in_one_queue_mean_what_each_means_alone(data: st.DataObject) -> None:
+    classad2 = pytest.importorskip("classad2")
+    attributes = st.dictionaries(st.sampled_from(_NAMED), st.sampled_from(_VALUES), max_size=5)
+    jobs = [
+        {
+            **ad(),
+            **data.draw(attributes),
+            "Requirements": data.draw(st.sampled_from(_CONDITIONS)),
+            **data.draw(st.sampled_from(_STATES)),
+        }
+        for _ in range(data.draw(st.integers(2, 6)))
+    ]
+    queue = [own(classad2, job) for job in jobs]
+    alone = Counter(
+        (one.kind, one.waiting) for job in queue for one in buckets([job], NOW, ["JobPrio", "Owner"])
+    )
+    together = Counter[object]()
+    for one in buckets(queue, NOW, ["JobPrio", "Owner"]):
+        together[one.kind, one.waiting] += one.count
+    assert together == alone
+
+
+def own(classad2: ModuleType, job: Mapping[str, object]) -> Mapping[str, object]:
+    """Return an ad of HTCondor's; what begins with ``=`` is an expression."""
+    made: dict[str, object] = {
+        name: classad2.ExprTree(value[1:]) if isinstance(value, str) and value.startswith("=") else value
+        for name, value in job.items()
+    }
+    found: Mapping[str, object] = classad2.ClassAd(made)
+    return found
+
+
+@pytest.mark.parametrize("name", ["é", "is", "parent", "a b"])
+def test_attributes_with_names_that_classads_do_not_have(name: str) -> None:
+    classad2 = pytest.importorskip("classad2")
+    jobs = [own(classad2, ad(Requirements="=true")) for _ in range(2)]
+    (bucket,) = buckets(jobs, NOW, [name])
+    assert (bucket.count, bucket.attributes) == (2, ())
 
 
 def test_attributes_that_expressions_refer_to_make_kinds_and_those_of_each_job_do_not() -> None:

@@ -115,7 +115,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     assert (small.memory, small.disk, small.lifetime) == (8 << 30, 1_500_000_000, 9000.0)
     assert small.settings == (("qos", "long"),)
     assert pool.budget == model.Budget(workers=5, core_hours=10.5)
-    assert pool.elasticity == model.Elasticity(interval=5.0)
+    assert pool.elasticity == model.Elasticity(interval=5.0, idle_pool=0.0)
     hash(pool)  # tuples all the way down
 
 
@@ -243,7 +243,8 @@ BROKEN = [
         START + "providers: {c: {kind: im, url: ftp://x}}\n",
         "pool.yaml:6: providers.c.url: must be an address",
     ),
-    (START + "manager: {collector: 'c:9618'}\n", "pool.yaml:6: manager.token_file: is missing"),
+    (START + "manager: {schedd: s}\n", "pool.yaml:6: manager.schedd: is for a pool that exists"),
+    (START + "manager: {collector: 'c:1', users: [a, '*']}\n", "pool.yaml:6: manager.users: names everybody"),
     (START + "manager: {trust_domain: x}\n", "pool.yaml:6: manager.trust_domain: is for a pool that exists"),
     (
         START + "manager: {collector: 'c:1', token_file: t, host: h}\n",

@@ -1,14 +1,18 @@
 """A real Infrastructure Manager that makes hosts with SSH servers, and lets Ansible start workers there.
 
-The hosts are network namespaces.  It takes minutes, wants root, and is run with ``DODAS_TEST_IM_HOSTS=1``.
+The hosts are network namespaces.  One test has a real worker and a real job; in the others a script stands
+for the worker, so that many come and go.  All take minutes, want root, and are run with
+``DODAS_TEST_IM_HOSTS=1``.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +22,20 @@ from pathlib import Path
 
 import pytest
 
-import im_sshd
+import smallimage
+from condor_pool import Pools, with_image
+from dodas.containers.packages import build
+from dodas.node.build import worker_file
+from dodas.pool import image
 from dodas.pool.description.model import Flavour, PoolDescription, Setting
 from dodas.pool.providers import im, im_memory
 from dodas.pool.providers.base import Provider, Seen, State, Worker
+from needs import need
 from pool_clouds import ENCODED, TOKEN, await_seen, cloud_pool, setup_of, workers_of
-from servers.im_server import HERE, ImServer, python_of_manager
+from registry_server import run_registry
+from servers.im_hosts import GATEWAY, Hosts, gateway, web
+from servers.im_server import ImServer
+from servers.pki import Pki
 from servers.ports import until
 
 pytestmark = [
@@ -35,8 +47,40 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root makes hosts out of network namespaces"),
 ]
 
-GATEWAY = "172.31.77.1"
 MINUTES = 8.0
+
+# Real workers on real pools, through hosts of the Infrastructure Manager.
+REAL = """\
+dodas: 1
+name: clouds
+manager: {{host: {gateway}}}
+providers:
+  cloud:
+    kind: im
+    url: {manager.url}
+    authorization_file: {manager.authorization}
+    inputs: {{worker_url: "https://{web}/worker"}}
+flavours:
+  small:
+    provider: cloud
+    cores: 1
+    memory: 512MiB
+    maximum: 1
+    lifetime: 1h
+    idle: 5s
+    image: {web}/dodas/htcondor:1
+    im: {{image_id: "netns://host/image"}}
+elasticity: {{interval: 2s, boot: 9m, young: 1s, idle_pool: 4s}}
+"""
+TOOL = f"""\
+cwlVersion: v1.2
+class: CommandLineTool
+hints: {{DockerRequirement: {{dockerPull: "{smallimage.NAME}"}}}}
+baseCommand: [/bin/sh, -c, "cat /marker /proc/sys/kernel/hostname"]
+inputs: []
+outputs: {{said: stdout}}
+stdout: said.txt
+"""
 
 # Stands for the worker file: runs until it is told to end, and says so.
 PILOT = """\
@@ -50,54 +94,9 @@ echo over
 """
 
 
-class Hosts:
-    """The hosts of a test, and the Infrastructure Manager that makes them."""
-
-    def __init__(self, place: Path) -> None:
-        sshd = im_sshd.bring()
-        if sshd is None or not shutil.which("ip"):
-            pytest.skip("no SSH server or no `ip` for hosts")
-        self.place = place
-        place.mkdir()
-        self.environ = {
-            "DODAS_HOSTS": str(place),
-            "DODAS_HOSTS_SSHD": str(sshd),
-            "DODAS_HOSTS_ANSIBLE": str(python_of_manager().parent.parent),
-            "LD_PRELOAD": "",
-        }
-
-    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Call the script that makes hosts."""
-        command = [str(HERE / "im_host.sh"), *arguments]
-        environ = {**os.environ, **self.environ}
-        return subprocess.run(command, env=environ, check=False, capture_output=True, text=True)
-
-    def names(self) -> list[str]:
-        """Return the hosts that were made."""
-        return sorted(path.name for path in self.place.iterdir() if path.is_dir())
-
-    def up(self) -> list[str]:
-        """Return the hosts that are up."""
-        return [name for name in self.names() if self.call("status", name).returncode == 0]
-
-    def of(self, worker: Worker) -> tuple[str, Path]:
-        """Return the host of a worker, and the directory of the worker as this system sees it."""
-        for name in self.names():
-            root = self.call("root", name).stdout.strip()
-            directory = Path(root, "var", "lib", "dodas", worker.name)
-            if root and directory.exists():
-                return name, directory
-        return "", self.place / "none"
-
-    def said(self, worker: Worker) -> str:
-        """Return what the pilot of a worker printed."""
-        log = self.of(worker)[1] / "pilot.log"
-        return log.read_text() if log.exists() else ""
-
-
 @pytest.fixture
-def hosts(tmp_path: Path) -> Iterator[Hosts]:
-    made = Hosts(tmp_path / "hosts")
+def hosts(pki: Pki, tmp_path: Path) -> Iterator[Hosts]:
+    made = Hosts(tmp_path / "hosts", pki)
     yield made
     for name in made.names():
         made.call("stop", name)
@@ -113,15 +112,11 @@ def manager(hosts: Hosts, tmp_path: Path) -> Iterator[ImServer]:
 @pytest.fixture
 def files(hosts: Hosts, tmp_path: Path) -> Iterator[str]:
     """Return the address of what is in ``workers``, for hosts."""
-    subprocess.run(["ip", "link", "add", "dodasbr0", "type", "bridge"], check=False, capture_output=True)
-    subprocess.run(["ip", "address", "replace", f"{GATEWAY}/24", "dev", "dodasbr0"], check=True)
-    subprocess.run(["ip", "link", "set", "dodasbr0", "up"], check=True)
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "workers"))
-    with ThreadingHTTPServer((GATEWAY, 0), handler) as server:
+    with gateway() as address, ThreadingHTTPServer((address, 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://{GATEWAY}:{server.server_port}/worker"
+        yield f"http://{address}:{server.server_port}/worker"
         server.shutdown()
-    subprocess.run(["ip", "link", "delete", "dodasbr0"], check=False)
 
 
 def await_pilots(hosts: Hosts, cloud: Provider, workers: Sequence[Worker]) -> None:
@@ -222,3 +217,49 @@ def test_a_worker_program_that_is_another_one_is_not_run(
     assert ENCODED not in cloud.logs(worker.name)
     assert "stranger" not in hosts.said(worker)
     cloud.terminate([worker.name])
+
+
+@pytest.fixture
+def place(pki: Pki, tmp_path: Path) -> Iterator[str]:
+    """Return where hosts find the worker file, and a registry that has the image with HTCondor."""
+    if shutil.which("python3", path="/usr/local/bin:/usr/bin") is None:
+        pytest.skip("this system has no Python for hosts, which are made of it")
+    with_image()
+    with (
+        gateway(),
+        run_registry(tmp_path / "registry") as registry,
+        web(tmp_path / "web", pki, registry.url) as there,
+    ):
+        words = ("copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false")
+        archive, target = build.build(image.RECIPE), f"{registry.host}/dodas/htcondor:1"
+        command = [need("skopeo"), *words, f"docker-archive:{archive}", f"docker://{target}"]
+        subprocess.run(command, check=True, capture_output=True)
+        shutil.copy(worker_file(), tmp_path / "web" / "files" / "worker")
+        yield there
+
+
+def test_a_workflow_runs_on_a_machine_of_its_own_from_zero_to_zero(
+    hosts: Hosts, manager: ImServer, place: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("htcondor2", reason="the extra dodas[htcondor] is not installed")
+    (tmp_path / "pool.yaml").write_text(REAL.format(gateway=GATEWAY, manager=manager, web=place))
+    (tmp_path / "tool.cwl").write_text(TOOL)
+    smallimage.fill(os.environ["UDOCKER_DIR"], tmp_path)
+    pools = Pools(state=tmp_path / "state")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dodas", "cwl", "--pool", "pool.yaml", "tool.cwl"],
+            cwd=tmp_path,
+            env=pools.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=2 * MINUTES * 60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert Path(json.loads(done.stdout)["said"]["path"]).read_text() == f"image\n{hosts.names()[0]}\n"
+        until(lambda: hosts.up() == [], what="the end of the machine", seconds=120)
+        until(lambda: json.loads(pools("list", "--json").stdout) == [], what="the end of the pool")
+    finally:
+        pools("down", "clouds", "--force")
+    assert not (tmp_path / "state" / "pools").exists()

@@ -5,8 +5,8 @@
 #
 # It is 172.31.77.NUMBER.  `root` prints where its files are seen.  $DODAS_HOSTS is the directory of all hosts of a
 # test, $DODAS_HOSTS_SSHD the tree with usr/sbin/sshd, and $DODAS_HOSTS_ANSIBLE an environment with Ansible, which
-# stands for the one that would be downloaded.  All mounts are in a namespace of the host: whatever is done to its
-# directory does nothing to what is mounted there.
+# stands for the one that would be downloaded; $DODAS_HOSTS_TRUST has certificates of authorities, under their hashes.
+# All mounts are in a namespace of the host: whatever is done to its directory does nothing to what is mounted there.
 set -eu
 verb=$1 name=$2 number=${3:-0} key=${4:-}
 here=$DODAS_HOSTS/$name root=$DODAS_HOSTS/$name/root bridge=dodasbr0 space=dodas-$name
@@ -73,6 +73,8 @@ shift
 PATH=/var/tmp/.mamba/envs/ansible/bin:$PATH exec "$@"
 END
     chmod 755 "$root/var/tmp/.mamba/bin/micromamba"
+    mkdir -p "$root/etc/ssl/certs"
+    cp "$DODAS_HOSTS_TRUST"/*.0 "$root/etc/ssl/certs/"
     program sbin/shutdown 'kill -TERM 1'
     program bin/sudo 'exec "$@"'
     program bin/apt-get 'exit 0' # what is asked for is not needed, and there is no way out of here
@@ -92,6 +94,7 @@ Subsystem sftp internal-sftp
 END
     cat >"$root/run/init" <<END
 mount -t proc proc /proc
+umount -l /run/old
 hostname "$name" || true
 LD_LIBRARY_PATH=$libraries $DODAS_HOSTS_SSHD/usr/sbin/sshd -D -e -f /run/sshd/config &
 trap 'exit 0' TERM
@@ -113,7 +116,10 @@ start)
 inside)
     mounts
     files
-    exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root /bin/sh /run/init
+    mkdir "$root/run/old"
+    cd "$root"
+    pivot_root . run/old # a root that one is locked into would keep users from having namespaces
+    exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root /bin/sh /run/init
     ;;
 status)
     alive

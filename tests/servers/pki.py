@@ -21,7 +21,7 @@ basicConstraints = critical,CA:false
 keyUsage = critical,digitalSignature,keyEncipherment
 extendedKeyUsage = serverAuth,clientAuth
 authorityKeyIdentifier = keyid
-subjectAltName = DNS:localhost,IP:127.0.0.1
+subjectAltName = DNS:localhost,IP:127.0.0.1,IP:172.31.77.1
 [user]
 basicConstraints = critical,CA:false
 keyUsage = critical,digitalSignature,keyEncipherment
@@ -71,7 +71,7 @@ class Pki:
 
     @property
     def host(self) -> Path:
-        """The certificate of ``localhost`` and 127.0.0.1."""
+        """The certificate of ``localhost`` and 127.0.0.1, and of what :mod:`im_hosts` call this machine."""
         return self.folder / "host.pem"
 
     @property

@@ -27,8 +27,11 @@ examples:
 _UP = """\
 A pool that is up stays as it is.  One whose processes died comes up again with the jobs in its queue.
 The image with HTCondor is made of Debian packages the first time, unless --image names one.
+Where FILE names the collector of a pool that exists already (manager.collector), no central daemons are
+started: workers join that pool when your jobs wait in its queue.
 
 examples:
+  dodas pool up pool.yaml
   dodas pool up --local --cpus 4 --memory 8GiB
   dodas pool up --local --name far --no-shared-disk    nodes like those of a pool without a shared disk
   dodas pool up --local --image htcondor/mini
@@ -55,7 +58,7 @@ that you name.
 """
 _DOWN = """\
 All processes and all files of the pool go.  Jobs that wait or run would be lost, so it needs --force if there
-are any.
+are any; those in the queue of a pool that existed already (manager.collector) stay there.
 """
 _STATUS = """\
 Your own HTCondor commands talk to the pool when CONDOR_CONFIG names the file that is shown.

@@ -11,6 +11,7 @@ from dodas.backends.words import size
 from dodas.cli import pool_workers
 from dodas.cli.tally import printable
 from dodas.pool import look
+from dodas.pool.configuration import schedd_name
 from dodas.pool.definition import Definition
 from dodas.pool.layout import existing, known
 
@@ -64,6 +65,7 @@ def _print(report: look.Report, cores: int | None) -> None:
     lines = [
         ("state", _STATES[report.state]),
         ("HTCondor", report.definition.source),
+        *((("jobs of", ", ".join(report.definition.existing.users)),) if report.definition.existing else ()),
         ("jobs", _jobs(report)),
     ]
     if report.definition.has_node:
@@ -72,7 +74,8 @@ def _print(report: look.Report, cores: int | None) -> None:
     for part in report.parts:
         daemons = ", ".join(f"{name} {pid}" for name, pid in part.daemons)
         lines.append((part.name, daemons or f"ended: {part.ended}"))
-    lines += [("logs", f"{report.root}/*/log, or: dodas pool logs {report.name}")]
+    where = "agent.log" if report.definition.existing else "*/log"
+    lines += [("logs", f"{report.root}/{where}, or: dodas pool logs {report.name}")]
     lines += [("for your own condor_q and condor_submit", f"export CONDOR_CONFIG={report.condor_config}")]
     print(f"pool {report.name}")
     for name, value in lines:
@@ -91,6 +94,8 @@ def _meant(report: look.Report) -> str:
 
 
 def _jobs(report: look.Report) -> str:
+    if report.jobs is None:
+        return "jobs unknown, the queue does not answer"
     return ", ".join(f"{count} {state}" for state, count in report.jobs.items()) or "no jobs"
 
 
@@ -105,8 +110,9 @@ def _plain(report: look.Report) -> dict[str, Any]:
         "shared_disk": it.shared_disk,
         "image": it.image,
         "htcondor": it.source,
-        "collector": f"{it.host}:{it.port}",
-        "jobs": dict(report.jobs),
+        "collector": it.collector,
+        "schedd": it.existing.schedd if it.existing else schedd_name(report.name),
+        "jobs": None if report.jobs is None else dict(report.jobs),
         "parts": [
             {"name": part.name, "pid": part.pid, "ended": part.ended, "daemons": dict(part.daemons)}
             for part in report.parts

@@ -8,6 +8,7 @@ import sys
 import time
 
 from dodas.cli.progress_bar import progress_bars
+from dodas.cli.tally import printable
 from dodas.errors import SpecError
 from dodas.pool.layout import Layout
 
@@ -60,9 +61,15 @@ def _told(args: argparse.Namespace, layout: Layout, started: bool, took: float) 
 
 def down(args: argparse.Namespace) -> int:
     """End a pool and remove all that it has."""
+    from dodas.pool.definition import Definition
     from dodas.pool.take_down import take_down
 
+    definition = Definition.read(Layout(args.name))
     lost = take_down(args.name, force=args.force)
+    if definition is not None and definition.existing:
+        schedd = printable(definition.existing.schedd)
+        print(f"the pool {args.name} is gone; jobs stay in the queue of {schedd}")
+        return 0
     print(f"the pool {args.name} is gone" + (f", and {lost} job{'s' * (lost != 1)} with it" if lost else ""))
     return 0
 

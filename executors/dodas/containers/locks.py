@@ -53,6 +53,11 @@ def shared(path: str, *, on_wait: Callable[[], None] = _silent) -> Iterator[None
         os.close(fd)
 
 
+def keep_shared(path: str) -> int:
+    """Take the lock ``path`` together with others, as long as the descriptor that is returned is open."""
+    return _acquire(path, fcntl.LOCK_SH, _silent)
+
+
 def is_held(path: str) -> bool:
     """Return whether anybody has the lock ``path``, shared or not."""
     try:

@@ -10,8 +10,8 @@ import posixpath
 from dataclasses import dataclass
 
 from dodas.node.daemons import Programs, literal, places, release, text
-from dodas.pool import trust, tuning
-from dodas.pool.definition import LOOPBACK, Definition
+from dodas.pool import client_config, trust, tuning
+from dodas.pool.definition import LOOPBACK, Definition, Existing
 from dodas.pool.tokens import KEY_NAME
 
 
@@ -144,20 +144,21 @@ def pilot(name: str, definition: Definition, offer: Offer) -> dict[str, object]:
     The worker adds where it keeps things, and ``DaemonStopTime``, the Unix time at which it ends.
     """
     attributes = dict(offer.attributes)
-    added = " ".join(attributes)
+    added, mark = " ".join(attributes), " DodasMark" if definition.existing else ""
     # A job that does not say how long it takes is no reason to be there until the end.
     fits = f"(time() + (TARGET.MaxRuntime ?: {int(offer.grace)})) < DaemonStopTime"
-    loopback = definition.host == LOOPBACK
+    loopback = definition.host in (LOOPBACK, "localhost")
     return {
         **_of_nodes(name, definition, shared_disk=offer.shared_disk),
         **({} if loopback else {"NETWORK_INTERFACE": "*", "BIND_ALL_INTERFACES": True}),
+        **(_among_others(definition, definition.existing, offer) if definition.existing else {}),
         "CCB_ADDRESS": "$(COLLECTOR_HOST)",
         "MASTER_NAME": f"{offer.worker}@",
         "STARTD_NAME": f"{offer.worker}@",
         "NUM_CPUS": offer.cores,
         "MEMORY": offer.memory,
         **attributes,
-        "STARTD_ATTRS": f"$(STARTD_ATTRS) DodasPool DodasCache ClassAdLifetime DaemonStopTime {added}",
+        "STARTD_ATTRS": f"$(STARTD_ATTRS) DodasPool DodasCache ClassAdLifetime DaemonStopTime {added}{mark}",
         "MASTER_ATTRS": f"$(MASTER_ATTRS) DodasPool {added}",
         **tuning.node(),
         "START": f"{fits} && ({offer.start})" if offer.start else fits,
@@ -166,6 +167,19 @@ def pilot(name: str, definition: Definition, offer: Offer) -> dict[str, object]:
         "SHUTDOWN_GRACEFUL_TIMEOUT": int(offer.grace) + 10,
         **({"MACHINE_RESOURCE_GPUS": _gpus(offer.gpus)} if offer.gpus else {}),
     }
+
+
+def _among_others(definition: Definition, existing: Existing, offer: Offer) -> dict[str, object]:
+    """Return what is otherwise where workers join a central manager that is not dodas'."""
+    domain = existing.files if offer.shared_disk else f"node.{existing.files}"
+    changed: dict[str, object] = {"FILESYSTEM_DOMAIN": domain, "DodasMark": f'"{existing.mark}"'}
+    if definition.host == "localhost":
+        changed["NETWORK_INTERFACE"] = LOOPBACK
+    if not client_config.is_address(definition.host):
+        changed["NO_DNS"] = False
+    if definition.host.startswith("["):
+        changed["ENABLE_IPV6"] = True
+    return changed
 
 
 def _gpus(count: int) -> str:
@@ -196,7 +210,7 @@ def _common(name: str, definition: Definition) -> dict[str, object]:
     """Return what daemons and clients must agree on."""
     return {
         "CONDOR_HOST": definition.host,
-        "COLLECTOR_HOST": f"{definition.host}:{definition.port}",
+        "COLLECTOR_HOST": definition.collector,
         "NETWORK_INTERFACE": definition.host,
         "BIND_ALL_INTERFACES": False,
         "ENABLE_IPV6": False,

@@ -10,18 +10,21 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from dodas.errors import DodasError
-from dodas.pool.access import Access, bindings, configure
+from dodas.pool.access import Access, bindings, queue, reach
+from dodas.pool.definition import Definition
 from dodas.pool.layout import Layout
 
 T = TypeVar("T")
 
 
 def used_cores(layout: Layout) -> int | None:
-    """Return how many processors jobs have now."""
+    """Return how many processors of the pool's own workers jobs have now."""
 
     def ask(htcondor: Any, access: Access) -> int:
         slots = htcondor.Collector(access.collector).query(
-            htcondor.AdType.Startd, constraint="PartitionableSlot", projection=["TotalSlotCpus", "Cpus"]
+            htcondor.AdType.Startd,
+            constraint=" && ".join(filter(None, ("PartitionableSlot", access.machines))),
+            projection=["TotalSlotCpus", "Cpus"],
         )
         return sum(int(slot["TotalSlotCpus"]) - int(slot["Cpus"]) for slot in slots)
 
@@ -29,17 +32,18 @@ def used_cores(layout: Layout) -> int | None:
 
 
 def job_statuses(layout: Layout) -> list[int] | None:
-    """Return the JobStatus of every job in the queue."""
+    """Return the JobStatus of every job in the queue that is the pool's."""
 
-    def ask(htcondor: Any, _: Access) -> list[int]:
-        return [int(job["JobStatus"]) for job in htcondor.Schedd().query(projection=["JobStatus"])]
+    def ask(htcondor: Any, access: Access) -> list[int]:
+        found = queue(access).query(access.jobs or "true", projection=["JobStatus"])
+        return [int(job["JobStatus"]) for job in found]
 
     return _asked(layout, ask)
 
 
 def _asked(layout: Layout, ask: Callable[[Any, Access], T]) -> T | None:
     with suppress(DodasError):
-        access, htcondor = configure(layout.name), bindings()
+        access, htcondor = reach(layout, Definition.of(layout)), bindings()
         with suppress(htcondor.HTCondorException):
             return ask(htcondor, access)
     return None

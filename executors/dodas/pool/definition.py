@@ -13,6 +13,33 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Existing:
+    """A central manager that was there already, as it was found.
+
+    Attributes:
+        schedd: Name of the daemon with the queue that is followed.
+        users: Whose jobs workers are for; ``*`` for everybody's.
+        files: FILESYSTEM_DOMAIN of who submits there.
+        trust: TRUST_DOMAIN of the pool.
+        config: The user's own CONDOR_CONFIG; empty if there is none.
+        maker: The command that makes the tokens of workers; empty where the user gave one.
+        identity: Whom these tokens make a worker.
+        mark: What workers say so that those of others who call their pool the same are not taken for ours.
+        asked: What the description said of the central manager when it was found.
+    """
+
+    schedd: str
+    users: tuple[str, ...]
+    files: str
+    trust: str
+    config: str
+    maker: str
+    identity: str
+    mark: str
+    asked: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
     """A pool as it is to be.
 
@@ -25,6 +52,7 @@ class Definition:
         user: What the user is called in the pool.
         source: Where HTCondor was found, for people.
         host: Address at which they listen.
+        existing: What is known of them where they are not dodas'.
     """
 
     cpus: int
@@ -35,6 +63,12 @@ class Definition:
     user: str
     source: str = ""
     host: str = LOOPBACK
+    existing: Existing | None = None
+
+    @property
+    def collector(self) -> str:
+        """Address of the collector."""
+        return f"{self.host}:{self.port}"
 
     @property
     def has_node(self) -> bool:
@@ -67,7 +101,11 @@ class Definition:
         path = layout.at("pool.json")
         try:
             with open(path, encoding="utf-8") as file:
-                return cls(**json.load(file))
+                plain = json.load(file)
+            if plain.get("existing"):
+                existing = plain["existing"]
+                plain["existing"] = Existing(**{**existing, "users": tuple(existing["users"])})
+            return cls(**plain)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:

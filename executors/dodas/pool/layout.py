@@ -70,8 +70,13 @@ class Layout:
 
     @property
     def alive(self) -> bool:
-        """Whether there is a keeper, and so a pool that runs."""
-        return locks.is_held(self.at("keeper.lock"))
+        """Whether the pool runs: its keeper or, where its central daemons are not dodas', its agent."""
+        return locks.is_held(self.at("keeper.lock" if self.has_keeper else "agent.lock"))
+
+    @property
+    def has_keeper(self) -> bool:
+        """Whether dodas has started the daemons that take and match jobs; else they were there before."""
+        return os.path.exists(self.at("keeper.lock"))
 
     @property
     def description(self) -> str:

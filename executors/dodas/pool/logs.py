@@ -12,6 +12,7 @@ from dodas.pool.look import tail
 from dodas.pool.waiting import Changes
 
 _FILES = {
+    "agent": "agent.log",
     "collector": "CollectorLog",
     "keeper": "keeper.log",
     "master": "MasterLog",

@@ -46,9 +46,9 @@ class Report:
         name: The pool.
         definition: What it is meant to be.
         state: ``up``, ``damaged`` when a node is gone, ``dead``.
-        keeper: Process id of the keeper; 0 when it is dead.
+        keeper: Process id of the keeper; 0 when it is dead, or has none.
         parts: The containers.
-        jobs: Number of jobs in the queue, by state.
+        jobs: Number of the pool's jobs in the queue, by state; ``None`` if that cannot be said.
         root: Directory of the pool.
         condor_config: CONDOR_CONFIG for the user's own commands.
     """
@@ -58,7 +58,7 @@ class Report:
     state: str
     keeper: int
     parts: tuple[Part, ...]
-    jobs: Mapping[str, int]
+    jobs: Mapping[str, int] | None
     root: str
     condor_config: str
 
@@ -81,16 +81,20 @@ def state(layout: Layout) -> str:
     """Return ``up``, ``damaged`` when a part has ended, or ``dead``."""
     if not layout.alive:
         return "dead"
+    if not layout.has_keeper:
+        return "up"
     parts = read_keeper(layout).get("parts", {})
     return "up" if parts and all(part["pid"] for part in parts.values()) else "damaged"
 
 
-def jobs(layout: Layout) -> dict[str, int]:
-    """Return the number of jobs by state.
+def jobs(layout: Layout) -> dict[str, int] | None:
+    """Return the number of jobs by state; nothing if a queue that is not dodas' does not answer.
 
     The file of the queue, which a dead pool has too, is some seconds behind while the pool lives.
     """
-    statuses = _asked_statuses(layout) if layout.alive else None
+    statuses = _asked_statuses(layout) if layout.alive or not layout.has_keeper else None
+    if statuses is None and not layout.has_keeper:
+        return None
     if statuses is None:
         statuses = [job.status for job in queue_file.jobs(layout.queue).values()]
     counts = Counter(STATES.get(status, "unknown") for status in statuses)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from dodas.pool import trust
 from dodas.pool.definition import write_text
 from dodas.pool.description.model import PoolDescription
 from dodas.pool.layout import Layout
@@ -12,9 +11,8 @@ from dodas.pool.layout import Layout
 _MOST = 1000  # workers of a flavour, beyond which nothing is decided otherwise
 
 
-def write_offers(pool: PoolDescription) -> None:
-    """Write down which workers a pool may have."""
-    domain = trust.domain(pool.name)
+def write_offers(pool: PoolDescription, domain: str) -> None:
+    """Write down which workers a pool may have, and FILESYSTEM_DOMAIN of those that see the submit side."""
     offers = [
         (one.cores, domain if one.shared_disk else f"node.{domain}")
         for one in pool.flavours

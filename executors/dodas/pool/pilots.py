@@ -15,7 +15,7 @@ from dodas.containers.removal import remove_tree
 from dodas.node.build import worker_file
 from dodas.node.classads import literal
 from dodas.node.pilot.order import NAME, SAYS, STATUS, TOKEN, Check, PilotOrder
-from dodas.pool import configuration, image, tokens, trust
+from dodas.pool import admission, configuration, image, tokens, trust
 from dodas.pool.definition import Definition, write_text
 from dodas.pool.description.model import Flavour, PoolDescription, Site
 from dodas.pool.furnish import make_private
@@ -25,6 +25,7 @@ from dodas.pool.providers.base import Worker, prefix
 
 _GRACE = 300.0  # seconds
 _INSIDE = ("kubernetes", "marathon")  # their nodes start a container with HTCondor themselves
+_WITH_HTCONDOR = ("htcondor", "im", "orchestrator")  # their nodes may have it, and not dodas' own image
 _NEAR = ("local", "slurm")  # their nodes may use the image store of this host where it is on a shared disk
 _SPARE = 3600.0  # seconds that a token is good for beyond its worker, which may have to wait for a node
 _CVMFS_PATIENCE = 20.0
@@ -66,6 +67,7 @@ class Orders:
 
         Raises:
             StoreError: The directory cannot be made.
+            DodasError: There is no token with which it could join.
         """
         layout = Layout(self.pool.name)
         own = layout.at("workers", worker.name)
@@ -80,9 +82,16 @@ class Orders:
             shutil.copy(self.program, part)
             os.replace(part, worker.program)
         write_text(os.path.join(worker.directory, NAME), self.order(worker).to_json())
-        if self.pool.manager.token:
-            shutil.copyfile(self.pool.manager.token, os.path.join(worker.directory, TOKEN))
-            os.chmod(os.path.join(worker.directory, TOKEN), 0o600)
+        seconds = worker.flavour.lifetime + self.pool.elasticity.boot + _SPARE
+        if self.definition.existing:
+            admission.place(
+                os.path.join(worker.directory, TOKEN),
+                self.definition.existing,
+                given=self.pool.manager.token,
+                seconds=seconds,
+                config=layout.client_config,
+                collector=self.definition.collector,
+            )
             return
         tokens.make_token(
             worker.directory,
@@ -91,15 +100,14 @@ class Orders:
             issuer=trust.domain(self.pool.name),
             identity=trust.node_identity(self.pool.name),
             powers=trust.NODE_POWERS,
-            seconds=worker.flavour.lifetime + self.pool.elasticity.boot + _SPARE,
+            seconds=seconds,
         )
 
     def order(self, worker: Worker) -> PilotOrder:
         """Return the order of a worker."""
         flavour, site = worker.flavour, worker.site
         kind = self.pool.provider(flavour.provider).kind
-        # Nodes of another HTCondor have one.
-        inside = kind in _INSIDE or (kind == "htcondor" and not flavour.image)
+        inside = kind in _INSIDE or (kind in _WITH_HTCONDOR and not flavour.image)
         return PilotOrder(
             worker=worker.name,
             pool=self.pool.name,
@@ -143,6 +151,11 @@ class Orders:
                 shared_disk=flavour.shared_disk,
             ),
         )
+
+
+def need_own_image(pool: PoolDescription) -> bool:
+    """Return whether there are workers that take dodas' own image from the store of this host."""
+    return any(not one.image and pool.provider(one.provider).kind in _NEAR for one in pool.flavours)
 
 
 def grace(flavour: Flavour) -> float:

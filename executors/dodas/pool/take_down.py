@@ -1,14 +1,15 @@
-"""Ends a pool wholly."""
+"""Ends a pool wholly; as a program, one that a workflow brought up, if none is there: ``take_down POOL``."""
 
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 
 from dodas.containers import locks
 from dodas.containers.removal import remove_tree
-from dodas.errors import BackendError
-from dodas.pool import look
+from dodas.errors import BackendError, DodasError
+from dodas.pool import look, visits
 from dodas.pool.furnish import remove_if_empty
 from dodas.pool.keeping import bury
 from dodas.pool.layout import Layout, known, pools_dir
@@ -16,12 +17,13 @@ from dodas.pool.layout import Layout, known, pools_dir
 _WORKERS = 120.0  # seconds in which workers must have ended
 
 
-def take_down(name: str, *, force: bool = False) -> int:
+def take_down(name: str, *, force: bool = False, if_left: bool = False) -> int:
     """End all processes of a pool and remove all its files; return how many jobs were lost.
 
     Args:
         name: The pool, dead or alive.
         force: Whether jobs in its queue may be lost.
+        if_left: Whether to leave it as it is if it is not one that workflows brought up and have left.
 
     Raises:
         SpecError: There is no such pool.
@@ -30,7 +32,9 @@ def take_down(name: str, *, force: bool = False) -> int:
     layout = known(name)
     with locks.exclusive(layout.lock, keep=False):
         layout = known(name)
-        jobs = look.jobs(layout)
+        if if_left and not visits.is_left(layout):
+            return 0
+        jobs = (look.jobs(layout) or {}) if layout.has_keeper else {}  # those of others' queues stay there
         lost = sum(jobs.values())
         if lost and not force:
             told = ", ".join(f"{count} {state}" for state, count in jobs.items())
@@ -42,6 +46,7 @@ def take_down(name: str, *, force: bool = False) -> int:
             _end_workers(layout)
         bury(layout)
         _remove(layout)
+        visits.forget(layout)
     remove_if_empty(pools_dir())
     return lost
 
@@ -51,7 +56,7 @@ def _end_workers(layout: Layout) -> None:
     from dodas.pool import pilots  # noqa: PLC0415
     from dodas.pool.agent import process  # noqa: PLC0415 - other pools have none
 
-    if layout.alive:
+    if layout.alive or not layout.has_keeper:
         process.start(layout.name)
     if not process.end(layout.name, seconds=_WORKERS):
         raise BackendError(
@@ -65,3 +70,17 @@ def _remove(layout: Layout) -> None:
     with suppress(FileNotFoundError):
         os.unlink(layout.at("pool.json"))
     remove_tree(layout.root)
+
+
+def main() -> int:
+    """End the pool that the argument names, if it was left."""
+    try:
+        take_down(sys.argv[1], if_left=True)
+    except DodasError as error:
+        print(f"error: {error}; {error.hint}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

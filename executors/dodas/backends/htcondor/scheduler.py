@@ -96,12 +96,13 @@ class Scheduler:
             refused = at_once and _listens(self.access.collector)
             where = f"the collector {self.access.collector or 'of the pool'}"
             raise _problem(where, _line(error), refused=refused) from error
-        if self.access.offers:
-            return [
-                Slot(machine=str(number), cores=one.cores, files=one.files)
-                for number, one in enumerate(self.access.offers)
-            ]
-        return [
+        offers = [
+            Slot(machine=str(number), cores=one.cores, files=one.files)
+            for number, one in enumerate(self.access.offers)
+        ]
+        if offers and not self.access.existing:
+            return offers
+        return offers + [
             Slot(
                 machine=str(ad.get("Name", "")).partition("@")[2],
                 cores=int(ad.get("TotalSlotCpus", ad.get("Cpus", 1))),

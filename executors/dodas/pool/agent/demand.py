@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from dodas.pool.agent.job_ads import JobAd, Kind, Kinds, identity, is_waiting, queued
+from dodas.pool.agent.job_ads import JobAd, Kind, identity, queued
+from dodas.pool.agent.kinds import Group, Kinds
 from dodas.pool.description.model import Pairs
 from dodas.pool.providers.base import State
 
@@ -211,29 +212,20 @@ def buckets(jobs: Iterable[JobAd], now: float, names: Collection[str] = ()) -> t
         names: Attributes of jobs beside those in their Requirements by which they differ, see
             :func:`dodas.pool.agent.matching.attributes`.
     """
-    kinds = Kinds(names)
-    counts: dict[Kind, int] = {}
-    oldest: dict[Kind, float] = {}
-    named: dict[Kind, list[str]] = {}
+    kinds = Kinds(names, now)
     for ad in jobs:
-        if not is_waiting(ad):
+        group = kinds.of(ad)
+        if group is None:
             continue
-        kind = kinds.of(ad)
-        count = counts.get(kind, 0)
-        counts[kind] = count + 1
-        since = queued(ad, now)
-        if not count or since < oldest[kind]:
-            oldest[kind] = since
-        if count < _NAMED:
-            named.setdefault(kind, []).append(identity(ad))
-    return tuple(
-        _bucket(kind, counts[kind], now - oldest[kind], named[kind])
-        for kind in sorted(counts, key=_size, reverse=True)
-    )
+        group.count += 1
+        group.since = min(group.since, queued(ad, now))
+        if group.count <= _NAMED:
+            group.jobs.append(identity(ad))
+    return tuple(_bucket(kinds.groups[kind], now) for kind in sorted(kinds.groups, key=_size, reverse=True))
 
 
-def _bucket(kind: Kind, count: int, waiting: float, jobs: list[str]) -> Bucket:
-    cores, memory, disk, gpus, requirements, attributes = kind
+def _bucket(group: Group, now: float) -> Bucket:
+    cores, memory, disk, gpus, requirements, attributes = group.kind
     return Bucket(
         cores=cores,
         memory=memory,
@@ -241,9 +233,9 @@ def _bucket(kind: Kind, count: int, waiting: float, jobs: list[str]) -> Bucket:
         gpus=gpus,
         requirements=requirements,
         attributes=attributes,
-        count=count,
-        waiting=waiting,
-        jobs=tuple(jobs),
+        count=group.count,
+        waiting=now - group.since,
+        jobs=tuple(group.jobs),
     )
 
 

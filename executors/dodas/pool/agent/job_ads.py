@@ -13,8 +13,7 @@ JobAd = Mapping[str, object]
 Kind = tuple[int, int, int, int, str, Pairs]
 """Cores, memory, disk, GPUs, Requirements, attributes that matter."""
 
-_SIZES = ("RequestCpus", "RequestMemory", "RequestDisk", "RequestGPUs")
-_PLAIN = {int, str, float, type(None)}
+SIZES = ("RequestCpus", "RequestMemory", "RequestDisk", "RequestGPUs")
 _IDLE = 1
 _NEED_NO_WORKER = {7, 9, 12}  # scheduler, grid and local universe
 _MIB, _KIB = 1 << 20, 1 << 10
@@ -48,37 +47,15 @@ def queued(ad: JobAd, now: float) -> float:
     return float(since) if isinstance(since, int | float) and since < now else now
 
 
-class Kinds:
-    """Tells what jobs ask for; remembers what it saw, for kinds and expressions are few and jobs are many."""
+def kind_of(ad: JobAd, requirements: str, names: Collection[str]) -> Kind:
+    """Return what makes jobs belong together.
 
-    def __init__(self, names: Collection[str] = ()) -> None:
-        self._names = frozenset(names)
-        self._refer: dict[str, tuple[str, ...]] = {}
-        self._known: dict[tuple[object, ...], Kind] = {}
-
-    def of(self, ad: JobAd) -> Kind:
-        """Return what makes jobs belong together."""
-        get = ad.get
-        text = get("Requirements", "")
-        requirements = text if isinstance(text, str) else str(text)
-        names = self._refer.get(requirements)
-        if names is None:
-            names = tuple(sorted(self._names | references(requirements, "MY")))
-            self._refer[requirements] = names
-        raw = (*map(get, _SIZES), requirements, *map(get, names))
-        try:
-            return self._known[raw]
-        except KeyError:
-            kind = _kind(ad, requirements, names)
-            if all(type(value) in _PLAIN for value in raw):
-                self._known[raw] = kind
-            return kind
-        except TypeError:  # there is a list or an ad in it
-            return _kind(ad, requirements, names)
-
-
-def _kind(ad: JobAd, requirements: str, names: Collection[str]) -> Kind:
-    cores, memory, disk, gpus = _SIZES
+    Args:
+        ad: One of them.
+        requirements: Its Requirements, as text.
+        names: The attributes that matter beside sizes, sorted.
+    """
+    cores, memory, disk, gpus = SIZES
     return (
         max(1, _whole(ad, cores, 1)),
         _whole(ad, memory, 0) * _MIB,

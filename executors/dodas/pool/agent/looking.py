@@ -99,7 +99,10 @@ def failures(jobs: Sequence[Mapping[str, Any]], machines: Sequence[Machine], now
     workers = {one.worker for one in machines}
     found: Counter[str] = Counter()
     for ad in jobs:
-        _, _, host = str(ad.get("LastRemoteHost", "")).partition("@")
+        last = ad.get("LastRemoteHost")
+        if last is None:  # as nearly always; to ask for the rest of so many ads would take long
+            continue
+        _, _, host = str(last).partition("@")
         began, took = ad.get("JobCurrentStartDate", 0), ad.get("LastRemoteWallClockTime", _BRIEF)
         if host.rstrip("@") in workers and float(took) < _BRIEF and float(began) > now - _LATELY:
             found[host.rstrip("@")] += 1

@@ -27,7 +27,6 @@ from dodas.pool.providers.base import ProviderError, State
 _KEPT = 30  # workers that are over whose logs are kept
 _PAUSE = 1.0  # seconds between looks at workers that are to end
 _PATIENCE = 60.0  # seconds in which they must have
-_LEFT = 600.0  # seconds until a pool goes by itself that a workflow brought up, where the file does not say
 _AGAIN = 10.0  # seconds until a pool is looked at again that did not answer
 
 
@@ -77,9 +76,13 @@ class Agent:
     def _go_if_left(self, pool: PoolDescription) -> None:
         """End the pool if a workflow brought it up, and for a while nobody has had a use for it."""
         now = time.monotonic()
-        if not visits.is_left(self._layout) or self._registry.workers() or self._eyes.unfinished():
+        # Workers of which some are to be there always stay as long as the pool does.
+        kept = {one.name for one in pool.flavours if one.minimum}
+        working = any(row.flavour not in kept for row in self._registry.workers())
+        patience = pool.elasticity.idle_pool
+        if not patience or working or not visits.is_left(self._layout) or self._eyes.unfinished():
             self._used = now
-        elif now - self._used >= (pool.elasticity.idle_pool or _LEFT):
+        elif now - self._used >= patience:
             self._used = now
             say("no workflow needs the pool any more")
             visits.let_go(self._layout)

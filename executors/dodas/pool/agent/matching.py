@@ -125,11 +125,19 @@ def _may(text: str, own: classad2.ClassAd, other: classad2.ClassAd) -> bool:
     if not text:
         return True
     try:
-        return classad2.ExprTree(text).eval(own, other) not in (False, 0)
+        return _parsed(text).eval(own, other) not in (False, 0)
     except (classad2.ClassAdException, RuntimeError, TypeError, ValueError):
         return True
 
 
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> classad2.ExprTree:
+    import classad2  # noqa: PLC0415 - not everybody has it
+
+    return classad2.ExprTree(text)
+
+
+@lru_cache(maxsize=16)  # the flavours of one kind come one after the other
 def _job(kind: Kind) -> classad2.ClassAd:
     cores, memory, disk, gpus, _, pairs = kind
     sizes = {"RequestCpus": cores, "RequestMemory": -(-memory // _MIB), "RequestDisk": -(-disk // _KIB)}
@@ -138,6 +146,7 @@ def _job(kind: Kind) -> classad2.ClassAd:
     )
 
 
+@lru_cache(maxsize=256)
 def _machine(flavour: Flavour, site: Site | None) -> classad2.ClassAd:
     """Return the ad that a fresh worker will have, as far as the description tells."""
     known: dict[str, object] = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dodas.errors import BackendUnreachable, SpecError
-from dodas.pool.access import Access, bindings
+from dodas.pool.access import Access, bindings, queue
 
 _JOBS = (
     *("ClusterId", "ProcId", "JobStatus", "JobUniverse", "QDate", "EnteredCurrentStatus"),
@@ -62,6 +62,7 @@ class Eyes:
 
     def __init__(self, access: Access) -> None:
         self._htcondor = bindings()
+        self._access = access
         self._collector = access.collector
 
     def jobs(self, names: Collection[str] = ()) -> list[Mapping[str, Any]]:
@@ -71,9 +72,8 @@ class Eyes:
             BackendUnreachable: The queue does not answer.
         """
         try:
-            return list(
-                self._htcondor.Schedd().query("JobStatus == 1", projection=[*_JOBS, *_PAST, *sorted(names)])
-            )
+            wanted = self._own("JobStatus == 1")
+            return list(queue(self._access).query(wanted, projection=[*_JOBS, *_PAST, *sorted(names)]))
         except self._htcondor.HTCondorException as error:
             raise BackendUnreachable(f"the pool's queue does not answer: {error}") from error
 
@@ -93,7 +93,7 @@ class Eyes:
         wanted = f"ClusterId == {int(found[1])} && ProcId == {int(found[2] or 0)}"
         projection = [*_JOBS, *_PAST, "HoldReason", *sorted(names)]
         try:
-            ads = list(self._htcondor.Schedd().query(wanted, projection=projection))
+            ads = list(queue(self._access).query(wanted, projection=projection))
         except self._htcondor.HTCondorException as error:
             raise BackendUnreachable(f"the pool's queue does not answer: {error}") from error
         if not ads:
@@ -108,8 +108,8 @@ class Eyes:
             BackendUnreachable: The queue does not answer.
         """
         try:
-            wanted = "JobStatus =!= 3 && JobStatus =!= 4"
-            return len(list(self._htcondor.Schedd().query(wanted, projection=["ClusterId"])))
+            wanted = self._own("JobStatus =!= 3 && JobStatus =!= 4")
+            return len(list(queue(self._access).query(wanted, projection=["ClusterId"])))
         except self._htcondor.HTCondorException as error:
             raise BackendUnreachable(f"the pool's queue does not answer: {error}") from error
 
@@ -122,7 +122,7 @@ class Eyes:
         try:
             ads = self._htcondor.Collector(self._collector).query(
                 self._htcondor.AdType.Startd,
-                constraint="DodasWorker =!= undefined",
+                constraint=self._access.machines or "DodasWorker =!= undefined",
                 projection=list(_SLOTS),
             )
         except self._htcondor.HTCondorException as error:
@@ -140,7 +140,13 @@ class Eyes:
             if ads:
                 collector.advertise(list(ads), "INVALIDATE_STARTD_ADS")
         except self._htcondor.HTCondorException as error:
+            if self._access.existing:  # which may not let us: then it forgets them by itself
+                return
             raise BackendUnreachable(f"the pool's collector does not answer: {error}") from error
+
+    def _own(self, wanted: str) -> str:
+        """Return a condition on jobs, for those that are the pool's."""
+        return f"({wanted}) && {self._access.jobs}" if self._access.jobs else wanted
 
 
 def machines(ads: Collection[Mapping[str, Any]], now: float) -> Iterator[Machine]:

@@ -17,6 +17,7 @@ from contextlib import suppress
 
 from dodas.containers import locks
 from dodas.errors import DodasError
+from dodas.pool.access import of_user
 from dodas.pool.keeping import end_process
 from dodas.pool.layout import Layout
 
@@ -41,6 +42,7 @@ def start(pool: str) -> bool:
             stderr=log,
             start_new_session=True,
             cwd="/",
+            env={**os.environ, "CONDOR_CONFIG": of_user()},
         )
     finally:
         os.close(log)
@@ -76,6 +78,13 @@ def end(pool: str, *, seconds: float) -> bool:
     return end_process(found, (signal.SIGTERM, seconds), (signal.SIGKILL, _PATIENCE)) in {0, signal.SIGTERM}
 
 
+def leave(pool: str) -> None:
+    """Have the agent end itself and leave its workers to the next one."""
+    found = pid(pool)
+    if found:
+        end_process(found, (signal.SIGINT, _PATIENCE), (signal.SIGKILL, _PATIENCE))
+
+
 class Signals:
     """What the agent was told, and a way to sleep until it is."""
 
@@ -100,9 +109,7 @@ def main() -> int:
     pool = sys.argv[1]
     layout = Layout(pool)
     lock = os.open(layout.at(_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _locked(lock):
         return 0  # another one is faster
     os.ftruncate(lock, 0)
     os.pwrite(lock, b"%d" % os.getpid(), 0)
@@ -119,6 +126,16 @@ def main() -> int:
         print(f"error: {error}; {error.hint}", file=sys.stderr, flush=True)
         return 1
     return 0
+
+
+def _locked(lock: int) -> bool:
+    """Take the lock; who only looks whether somebody has it holds it for a moment too."""
+    for _ in range(5):
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def _rotate(path: str) -> None:

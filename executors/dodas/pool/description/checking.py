@@ -52,10 +52,10 @@ def _manager(manager: Values) -> Iterator[Complaint]:
         for name in ("host", "port"):
             if name in manager:
                 yield ("manager", name), "is of a pool that dodas makes; with collector there is one already"
-        if "token_file" not in manager:
-            yield ("manager", "token_file"), "is missing: workers cannot join the pool of collector without"
+        if "*" in manager.get("users", ()) and len(manager["users"]) > 1:
+            yield ("manager", "users"), "names everybody (*), and others beside"
     else:
-        for name in ("token_file", "trust_domain"):
+        for name in ("schedd", "condor_config", "users", "token_file", "trust_domain"):
             if name in manager:
                 yield ("manager", name), "is for a pool that exists already: give its collector too"
 

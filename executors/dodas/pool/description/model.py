@@ -20,13 +20,20 @@ class Manager:
             for workers on this host.
         port: TCP port; 0 for any that is free.
         collector: ``host:port`` of the collector of a pool that exists already; empty when dodas makes one.
-        token: File with the token that workers show to an existing pool, which can only advertise.
+        schedd: Name of the queue of an existing pool that is followed; empty for that of this host.
+        condor_config: Configuration with which an existing pool is reached; empty for that of this host.
+        users: Whose jobs workers take there; empty for those of who brings them up, ``*`` for everybody's.
+        token: File with the token that workers show to an existing pool, which can only advertise; empty if
+            one is to be made.
         trust_domain: TRUST_DOMAIN of an existing pool.
     """
 
     host: str = ""
     port: int = 0
     collector: str = ""
+    schedd: str = ""
+    condor_config: str = ""
+    users: tuple[str, ...] = ()
     token: str = ""
     trust_domain: str = ""
 
@@ -197,7 +204,7 @@ class Elasticity:
     step: int = 20
     backoff: float = 15.0
     backoff_most: float = 900.0
-    idle_pool: float = 0.0
+    idle_pool: float = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from dodas.pool.description.expressions import is_bare_name
 from dodas.pool.description.model import PoolDescription, Site
 
+_CYCLES = 120.0  # seconds, two of HTCondor's NEGOTIATOR_INTERVAL
+
 
 def remarks(pool: PoolDescription, now: float) -> tuple[str, ...]:
     """Return sentences about a description, as of the Unix time ``now``."""
-    return (*_reach(pool), *_budget(pool), *_unused(pool), *_images(pool), *_sites(pool, now))
+    return (
+        *(*_reach(pool), *_matching(pool), *_budget(pool)),
+        *(*_unused(pool), *_images(pool), *_sites(pool, now)),
+    )
 
 
 def _reach(pool: PoolDescription) -> Iterator[str]:
@@ -23,6 +28,15 @@ def _reach(pool: PoolDescription) -> Iterator[str]:
             "manager.host is not set, so only workers on this host can join:"
             f" those of {', '.join(far)} cannot if they are elsewhere"
         )
+
+
+def _matching(pool: PoolDescription) -> Iterator[str]:
+    for flavour in pool.flavours if pool.manager.collector else ():
+        if flavour.idle < _CYCLES:
+            yield (
+                f"flavours.{flavour.name}: a worker may go (idle) before it gets a job: the negotiator"
+                " of the pool that it joins looks once a minute, unless it is told otherwise"
+            )
 
 
 def _budget(pool: PoolDescription) -> Iterator[str]:
@@ -73,8 +87,9 @@ def _bare(site: Site) -> Iterator[str]:
 
 def named_files(pool: PoolDescription) -> Iterator[tuple[str, str]]:
     """Yield the files that a description names, each with its field."""
-    if pool.manager.token:
-        yield "manager.token_file", pool.manager.token
+    for name, path in (("token_file", pool.manager.token), ("condor_config", pool.manager.condor_config)):
+        if path:
+            yield f"manager.{name}", path
     for provider in pool.providers:
         for name, value in provider.settings:
             field = f"providers.{provider.name}.{name}"

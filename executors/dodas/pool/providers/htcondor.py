@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dodas.errors import SpecError
+from dodas.pool.access import of_user
 from dodas.pool.layout import existing, known
 from dodas.pool.providers.base import ProviderUnavailable, Seen, Setup, State, Worker
 from dodas.pool.providers.commands import run
@@ -55,7 +56,7 @@ class Htcondor:
         ours = name in {layout.name for layout in existing()}
         self._pool = setup.pool
         self._prefixes = names_of(setup)
-        self._config = {"CONDOR_CONFIG": known(name).client_config} if ours else {}
+        self._config = {"CONDOR_CONFIG": known(name).client_config if ours else of_user()}
         self._where = {"collector": "" if ours else name, "schedd": str(provider.get("schedd") or "")}
 
     def launch(self, workers: Sequence[Worker]) -> None:
