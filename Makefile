@@ -6,7 +6,7 @@ VENV   ?= .venv
 ARGS   ?=
 # Tests run in so many processes.
 JOBS   ?= 2
-# What `make bench` measures: local, htcondor, staging, pools.
+# What `make bench` measures: local, htcondor, staging, pools, cwl.
 BENCH  ?= local
 
 # Every command of the project runs with the environment and the programs that `make setup` brought.
@@ -14,7 +14,7 @@ WITH := . $(VENV)/env.sh &&
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup programs proot demo test test-kubernetes test-im test-pythons check format peers bench dist clean
+.PHONY: help setup programs proot demo test test-kubernetes test-im test-conformance test-pythons check format peers bench dist clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ test-kubernetes: setup ## Build a Kubernetes control plane, once, and run the te
 test-im: setup ## Run the tests of pools on machines that a real Infrastructure Manager makes; as root.
 	@$(WITH) DODAS_TEST_STRICT=1 DODAS_TEST_IM_HOSTS=1 python -m pytest tests/pool/test_pool_im_hosts.py $(ARGS)
 
+test-conformance: setup ## Run the conformance tests of CWL 1.0, 1.1, 1.2; CWL_CONFORMANCE: a directory that has them.
+	@$(VENV)/bin/python -m pip install --quiet 'cwltest>=2.7,<3'
+	@$(WITH) python tools/conformance.py $(ARGS)
+
 test-pythons: programs ## Run the quick tests on each Python from 3.10 to 3.14 found; MAKE_MISSING=1 brings more.
 	@$(WITH) python tools/every_python.py $(if $(MAKE_MISSING),--make-missing) $(ARGS)
 
@@ -66,6 +70,10 @@ peers: setup ## Install what the benchmarks compare with.
 		|| echo "The staging benchmark goes without davix and rclone."
 	@# It asks for HTCondor 24, and runs with the 25 that is there.
 	@$(VENV)-peers/bin/python -m pip install --quiet --no-deps snakemake-executor-plugin-htcondor
+	@# Each wants a cwltool of its own.
+	@test "$(BENCH)" != cwl || for peer in 'toil[cwl]' streamflow; do \
+		home=$(VENV)-peers-$${peer%%[*}; test -d $$home || $(PYTHON) -m venv $$home; \
+		$$home/bin/python -m pip install --quiet "$$peer" || echo "The benchmark goes without $$peer."; done
 
 bench: peers ## Compare with peers; the numbers go to benchmarks/.  BENCH=htcondor: on a pool of this host.
 	@$(WITH) python -m benchmarks.$(BENCH) $(ARGS)

@@ -4,7 +4,7 @@
 Works with a Python that lacks ``ensurepip``, as Debian's does without ``python3-venv``: pip then comes
 from virtualenv, from that package (as root), or from Debian's pip wheel, unpacked (as anybody).
 
-Usage: make_venv.py DIRECTORY [--extras cwl,snakemake,htcondor] [--group dev]        (standard library only)
+Usage: make_venv.py DIRECTORY [--extras cwl,rocrate,snakemake,htcondor] [--group dev]  (standard library only)
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def main() -> int:
     """Make the environment, or say in one sentence why not."""
     parser = argparse.ArgumentParser(description="Make the project's virtual environment.")
     parser.add_argument("venv", type=Path)
-    parser.add_argument("--extras", default="cwl,snakemake,htcondor", help="extras of dodas to install")
+    parser.add_argument(
+        "--extras", default="cwl,rocrate,snakemake,htcondor", help="extras of dodas to install"
+    )
     parser.add_argument("--group", default="dev", help="dependency group of pyproject.toml to install")
     args = parser.parse_args()
     try:

@@ -83,7 +83,10 @@ class Access(StdFsAccess):
     def listdir(self, fn: str) -> list[str]:
         """Return the locations of what is in a directory."""
         url = self._url(fn)
-        return [entry.url.rstrip("/") for entry in self._remote.entries(url)] if url else super().listdir(fn)
+        if url:
+            return [entry.url.rstrip("/") for entry in self._remote.entries(url)]
+        # A copy has another order on the disk, and a command that is made of a listing is to stay the same.
+        return sorted(super().listdir(fn))
 
     def join(self, path: str, *paths: str) -> str:
         """Join parts of a path; a URL stays what it is, whatever it is relative to."""

@@ -23,8 +23,10 @@ from dodas_cwl.executor import SubmittingExecutor
 from dodas_cwl.images import Images
 from dodas_cwl.logs import CurrentStderr
 from dodas_cwl.places import Place
+from dodas_cwl.provenance import recorded
 from dodas_cwl.reference import DEFAULT_TMP_PREFIX
 from dodas_cwl.remote import Remote, is_remote
+from dodas_cwl.reuse import opened
 from dodas_cwl.runs import Run, folder
 from dodas_cwl.tools import StablePaths, tool_maker
 
@@ -82,12 +84,14 @@ def _evaluate(
     target = args.outdir if is_remote(args.outdir or "/") else ""
     args.outdir = None if target else args.outdir
     logs = os.path.abspath(args.logs or scratch.logs())
+    reuse = opened(args.cache, remote, _pull(args), silent=args.silent) if args.cache else None
     executor = SubmittingExecutor(
         lambda: backend(args, run, logs),
         partial(progress.display, quiet=args.silent),
         partial(_check, images=images if args.use_container else None, lasting=run is not None),
         remote,
-        target,
+        target=target,
+        reuse=reuse,
     )
     loading = reference.LoadingContext(vars(args))
     loading.construct_tool_object = tool_maker(images, None if run is None else Desks(run, remote))
@@ -96,15 +100,16 @@ def _evaluate(
     running.make_fs_access = access_to(remote)
     running.docker_outdir, running.docker_tmpdir, running.docker_stagedir = _CONTAINER
     try:
-        status = reference.main(
-            args=args,
-            executor=executor,
-            loadingContext=loading,
-            runtimeContext=running,
-            logger_handler=CurrentStderr(),
-            versionfunc=lambda: f"dodas {__version__}, with cwltool {version('cwltool')}",
-            custom_schema_callback=partial(extension.register, enable_ext=args.enable_ext),
-        )
+        with recorded(args, running, scratch.prefix):
+            status = reference.main(
+                args=args,
+                executor=executor,
+                loadingContext=loading,
+                runtimeContext=running,
+                logger_handler=CurrentStderr(debug=args.debug),
+                versionfunc=lambda: f"dodas {__version__}, with cwltool {version('cwltool')}",
+                custom_schema_callback=partial(extension.register, enable_ext=args.enable_ext),
+            )
     except reference.ValidationException as error:
         # cwltool lets this one through when it cannot find the document.
         raise SpecError(
@@ -112,6 +117,8 @@ def _evaluate(
         ) from error
     finally:
         remote.close()
+        if reuse is not None:
+            reuse.close()
     return status, executor.kept
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -47,6 +47,11 @@ class StepJob(JobBase):
         self.problem = ""  # why the job failed although its command did not
         self.target = ""  # URL of the directory for what it makes; empty if that comes back
         self.made: Mapping[str, OutputFile] = {}  # by URL
+        self.label = ""  # what people call the step, also where it is one of several
+        # Takes the outputs, and returns them with the places where they are then.
+        self.keep: Callable[[Any, Result], Any] = _as_they_are
+        self.put_away: Callable[[], None] = _nothing  # what the outputs need no more
+        self.record: Callable[[Any, Result, str], None] = _unrecorded  # takes outputs and process status
         self._secret_files: list[str] = []
 
     def run(self, runtimeContext: RuntimeContext, tmpdir_lock: Any = None) -> None:  # noqa: N803 - cwltool's
@@ -89,8 +94,12 @@ class StepJob(JobBase):
         """Collect the outputs, tell the workflow, clean up; return the process status."""
         status, outputs = self._judge(result, rc)
         self._remove_secret_files()
+        if outputs is not None:
+            outputs = self.keep(outputs, result)
         if outputs is not None and not _secret(rc, outputs):
             self.desk.note(OUTPUTS, outputs)
+        self.put_away()
+        self.record(outputs, result, status)
         self.kept = status != translate.SUCCESS and translate.worth_a_look(result)
         if rc.rm_tmpdir:
             self._clean()
@@ -260,6 +269,18 @@ class StepJob(JobBase):
             remove_tree(self.stagedir)
         if not self.kept:
             remove_tree(self.tmpdir)
+
+
+def _as_they_are(outputs: Any, _result: Result) -> Any:
+    return outputs
+
+
+def _unrecorded(_outputs: Any, _result: Result, _status: str) -> None:
+    """Record nothing."""
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _secret(rc: RuntimeContext, value: Any) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from dodas.cli.sizes import parse_size
 from dodas.errors import SpecError
+from dodas_cwl import provenance
 from dodas_cwl.reference import arg_parser
 
 _DESCRIPTION = """\
@@ -45,10 +46,6 @@ _HIDDEN = frozenset(
         "record_container_id",
         "relax_path_checks",
         "generate_help_preview",
-        "host_provenance",
-        "user_provenance",
-        "orcid",
-        "cwl_full_name",
     )
 )
 
@@ -57,8 +54,6 @@ _REFUSED = {
     "singularity": ("steps run in dodas' own containers", "leave --singularity out"),
     "podman": ("steps run in dodas' own containers", "leave --podman out"),
     "image_base_path": ("steps run in dodas' own containers", "leave --singularity-sandbox-path out"),
-    "cachedir": ("results are not cached yet", "leave --cachedir out"),
-    "provenance": ("provenance is not recorded yet", "leave --provenance out, or use cwltool for this run"),
     "beta_dependency_resolvers_configuration": ("software comes from containers", "name an image instead"),
     "beta_dependencies_directory": ("software comes from containers", "name an image instead"),
     "beta_use_biocontainers": ("software comes from containers", "use --default-container"),
@@ -77,6 +72,8 @@ def parse(words: Sequence[str], environ: Mapping[str, str]) -> argparse.Namespac
     for name, (problem, hint) in _REFUSED.items():
         if getattr(args, name) != parser.get_default(name):
             raise SpecError(problem, hint=hint)
+    _take_cache(args, parser)
+    provenance.check(args)
     if args.workflow is None and not os.path.isfile("CWLFile") and not _needs_no_document(args):
         parser.error("no workflow was named, and there is no file called CWLFile here")
     args.cores = args.cores or args.parallel_max or None
@@ -99,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     for action in parser._actions:
         if action.dest in _HIDDEN or action.dest in _REFUSED:
             action.help = argparse.SUPPRESS
+        if action.dest == "cachedir":
+            action.help = "the same as --cache"
     group = parser.add_argument_group("where and how steps run")
     group.add_argument(
         "--backend",
@@ -118,8 +117,36 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--logs", metavar="DIR", help="keep the logs of all steps here, not only of failed ones"
     )
+    group.add_argument(
+        "--cache",
+        metavar="DIR",
+        help="keep the result of each step in this directory, and take from there what is the same as before;"
+        " `default` is that of `dodas cache`",
+    )
+    group.add_argument(
+        "--rocrate",
+        metavar="DIR",
+        help="describe the run, with its data, as a Workflow Run RO-Crate in this directory",
+    )
     _add_pool(parser)
     return parser
+
+
+def _take_cache(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Make --cachedir another name of --cache: cwltool's own cache is never used.
+
+    Raises:
+        SpecError: The results of steps would have to be in two places.
+    """
+    if args.cachedir and args.cache:
+        raise SpecError("--cachedir is another name of --cache", hint="give one of them")
+    args.cache = args.cache or args.cachedir
+    args.cachedir = parser.get_default("cachedir")
+    if args.cache and args.move_outputs == "leave":
+        raise SpecError(
+            "with --cache the outputs of steps are where results are kept, and cannot be left to you there",
+            hint="leave --leave-outputs out",
+        )
 
 
 def _add_pool(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,8 @@ from dodas_cwl.desks import OUTPUTS, Desks
 from dodas_cwl.hostjobs import HostJob
 from dodas_cwl.images import Images
 from dodas_cwl.jobs import StepJob
+from dodas_cwl.recorded import recorded
+from dodas_cwl.recording import recalled
 from dodas_cwl.reference import (
     CommandLineTool,
     ContainerCommandLineJob,
@@ -46,22 +48,26 @@ class Tool(CommandLineTool):
         runtimeContext: RuntimeContext,  # noqa: N803 - cwltool's
     ) -> Generator[Any, None, None]:
         """Yield the job, at its desk if the run is one that remembers; or what is known of its end."""
+        label = runtimeContext.name or shortname(self.tool["id"])
         if self._desks is None:
-            yield from super().job(job_order, output_callbacks, runtimeContext)
+            for job in super().job(job_order, output_callbacks, runtimeContext):
+                if isinstance(job, StepJob):
+                    job.label, job.prov_obj = label, runtimeContext.prov_obj
+                yield job
             return
         content = (self.tool, self.requirements, self.hints)
-        label = runtimeContext.name or shortname(self.tool["id"])
         desk = self._desks.desk(content, job_order, label, runtimeContext)
         outputs = desk.recall(OUTPUTS)
         if outputs is not None:
-            uniquename(label)  # so that the names of the others are what they were
+            name = uniquename(label)  # so that the names of the others are what they were
+            recalled(desk, name, self, job_order, outputs=outputs, rc=runtimeContext)
             yield Recalled(desk.outdir, outputs, partial(output_callbacks, outputs, SUCCESS))
             return
         context = runtimeContext.copy()
         context.outdir, context.tmpdir, context.stagedir = desk.outdir, desk.tmpdir, desk.stagedir
         for job in super().job(job_order, output_callbacks, context):
             if isinstance(job, StepJob):
-                job.desk = desk
+                job.desk, job.label, job.prov_obj = desk, label, runtimeContext.prov_obj
             yield job
 
     def make_job_runner(self, runtimeContext: RuntimeContext) -> Any:  # noqa: N803 - cwltool's
@@ -101,7 +107,7 @@ def tool_maker(images: Images, desks: Desks | None) -> Any:
     def make(document: Any, context: LoadingContext) -> Process:
         if document.get("class") == "CommandLineTool":
             return Tool(document, context, images=images, desks=desks)
-        return default_make_tool(document, context)
+        return recorded(document, context) or default_make_tool(document, context)
 
     return make
 

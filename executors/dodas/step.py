@@ -252,6 +252,7 @@ class Result:
         failure: What failed; ``None`` for success.
         reason: One sentence for people; empty for success.
         usage: What it took.
+        ended: When the command ended, Unix seconds of the node; 0 when not known.
         node: Host name.
         engine: Engine that ran it.
         image_digest: Digest of the image; ``None`` without a container.
@@ -267,6 +268,7 @@ class Result:
     failure: Failure | None = None
     reason: str = ""
     usage: Usage = Usage()
+    ended: float = 0.0
     node: str = ""
     engine: str = ""
     image_digest: str | None = None

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "dodas.containers": {"dodas"},
     "dodas.auth": {"dodas"},
     "dodas.records": {"dodas"},
+    "dodas.reuse": {"dodas", "dodas.containers"},
     "dodas.staging": {"dodas", "dodas.auth"},
     "dodas.pool": {"dodas", "dodas.auth", "dodas.containers", "dodas.worker", "dodas.node"},
     "dodas.worker": {"dodas", "dodas.containers", "dodas.staging"},
@@ -34,12 +35,14 @@ MAY_IMPORT = {
         *("dodas.staging", "dodas.auth"),
     },
 }
-EVERYTHING_IN_DODAS = {"dodas.cli", *FRONT_ENDS}
+EVERYTHING_IN_DODAS = {"dodas.cli", "dodas.shims", *FRONT_ENDS}
 
 # distribution that is imported -> the only places that may
 ONLY_IN = {
     "cwltool": ("dodas_cwl",),
     "schema_salad": ("dodas_cwl",),
+    "prov": ("dodas_cwl",),
+    "rocrate": ("dodas_cwl",),
     "ruamel": ("dodas_cwl",),
     "snakemake": ("snakemake_executor_plugin_dodas",),
     "snakemake_interface_common": ("snakemake_executor_plugin_dodas", "snakemake_storage_plugin_dynafed"),

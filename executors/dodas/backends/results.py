@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from dodas.backends.words import duration, signal_name, size
 from dodas.containers.launch import Outcome
@@ -52,6 +53,7 @@ def result(step: Step, outcome: Outcome, known: Circumstances) -> Result:
             read=outcome.read,
             written=outcome.written,
         ),
+        ended=time.time(),
         node=os.uname().nodename,
         engine=known.engine,
         image_digest=known.image_digest,

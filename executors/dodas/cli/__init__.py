@@ -20,11 +20,13 @@ from dodas.errors import DodasError
 # name -> (module, one line of help, the extra that brings it)
 COMMANDS = {
     "run": ("dodas.cli.run", "run one command in a container", ""),
+    "env": ("dodas.cli.env", "put a udocker in front of PATH that runs images as `dodas run` does", ""),
     "image": ("dodas.cli.image", "pull, load, prepare, list and remove images", ""),
     "data": ("dodas.cli.data", "fetch, store, list and copy files on WebDAV storage and federations", ""),
     "pool": ("dodas.cli.pool", "make HTCondor pools, on this host and on demand; look at them, end them", ""),
     "auth": ("dodas.cli.auth", "log in to INDIGO IAM and other OpenID providers, and get tokens", ""),
     "cwl": ("dodas_cwl.command", "run a CWL workflow, every step in a container", "cwl"),
+    "cache": ("dodas.cli.cache", "results of steps that are kept: list, remove, say why one ran again", ""),
     "logs": ("dodas.cli.logs", "show what steps on a pool wrote, and how they ended", ""),
     "doctor": ("dodas.cli.doctor", "say what works here, what does not, and what mends it", ""),
 }

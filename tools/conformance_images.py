@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Stand-ins for the images that the conformance tests of CWL name, made of Debian packages.
+
+Where there is no registry, one root file system with what those tests run (a shell, coreutils, Python 3) goes
+into the image store under all their names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from dodas.containers import archives
+from dodas.containers.packages import archive, build, debs
+from dodas.containers.packages.recipe import BASE, Recipe
+from dodas.containers.store import Store, lookup
+from dodas.errors import ImageNotFound
+
+NAMES = (
+    "alpine:latest",
+    "debian:stable-slim",
+    "debian:stretch-slim",
+    "python:2-slim",
+    "python:3",
+    "python:3-slim",
+)
+WITH_ENTRYPOINT = ("bash:4.4", "bash:4.4.12")
+_ENTRYPOINT = """\
+#!/bin/sh
+# With no command, or options first, run bash with them; else run the command.
+case "${1-}" in
+    ''|-*) exec bash "$@" ;;
+    *) exec "$@" ;;
+esac
+"""
+_TREE = Recipe(name="localhost/dodas/conformance:1", packages=BASE)
+
+
+def main() -> None:
+    """Put the images into the store that ``DODAS_STORE`` or the default names."""
+    for name in missing():
+        print(name)
+
+
+def missing() -> Iterator[str]:
+    """Put those that the store does not have into it, and yield their names.
+
+    Raises:
+        DebsError: The packages cannot be had.
+    """
+    names = [name for name in (*NAMES, *WITH_ENTRYPOINT) if not _is_there(name)]
+    if names:
+        yield from _load(names)
+
+
+def _is_there(name: str) -> bool:
+    with suppress(ImageNotFound):
+        lookup(Store(), name)
+        return True
+    return False
+
+
+def _load(names: list[str]) -> Iterator[str]:
+    packages = debs.closure(_TREE.packages, without=_TREE.without, suite=_TREE.suite)
+    with tempfile.TemporaryDirectory(prefix="dodas-conformance-") as work:
+        tree, layer = Path(work, "tree"), Path(work, "layer.tar")
+        build.make_tree(packages, tree)
+        script = tree / "usr/local/bin/docker-entrypoint.sh"
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(_ENTRYPOINT)
+        script.chmod(0o755)
+        digest = archive.write_layer(tree, layer)
+        made = Path(work, "image.tar")
+        for name in names:
+            with made.open("wb") as file:
+                archive.write_archive(replace(_TREE, name=name), layer, digest, file)
+            if name in WITH_ENTRYPOINT:
+                _with_entrypoint(made)
+            archives.load(Store(), str(made))
+            yield name
+
+
+def _with_entrypoint(image: Path) -> None:
+    """Give the image in an archive the entry point."""
+    changed = image.with_suffix(".changed")
+    with tarfile.open(image) as old, tarfile.open(changed, "w", format=tarfile.GNU_FORMAT) as new:
+        manifest = json.load(_content(old, "manifest.json"))
+        config = json.load(_content(old, manifest[0]["Config"]))
+        config["config"]["Entrypoint"] = ["docker-entrypoint.sh"]
+        text = json.dumps(config).encode()
+        replaced = {manifest[0]["Config"]: f"{hashlib.sha256(text).hexdigest()}.json"}
+        manifest[0]["Config"] = next(iter(replaced.values()))
+        contents = {"manifest.json": json.dumps(manifest).encode(), manifest[0]["Config"]: text}
+        for member in old:
+            member.name = replaced.get(member.name, member.name)
+            content = contents.get(member.name)
+            if content is None:
+                new.addfile(member, old.extractfile(member))
+            else:
+                member.size = len(content)
+                new.addfile(member, io.BytesIO(content))
+    changed.replace(image)
+
+
+def _content(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    file = archive.extractfile(name)
+    if file is None:
+        raise ValueError(f"{name} is not a file of the archive")
+    return file
+
+
+if __name__ == "__main__":
+    main()
