@@ -8,6 +8,7 @@
 ``memory``        what such a run knows of its steps
 ``keys``          names for pieces of work that are the same whenever the work is
 ``desks``         the same directories for the same step
+``inputs``        whether the inputs are what the workflow wants, asked before anything runs
 ``executor``      the one evaluating thread: takes jobs, hands over steps, reacts to what ended
 ``flights``       steps under way, handed to the backend in batches; knows nothing of CWL
 ``tools``         makes cwltool's tools hand out jobs of dodas
@@ -20,16 +21,8 @@
 ``access``        how cwltool looks at files, those at URLs too
 ``aside``         files at URLs kept out of the way of what moves files about
 ``areas``         where steps on nodes put what they make
-``reuse``         results of earlier runs instead of steps (:mod:`dodas.reuse` holds them)
-``content``       what decides on the result of a job
-``digests``       the digest that the name of an image stands for
-``kept``          an output object and its files, as they are kept
-``provenance``    what ``--provenance`` and ``--rocrate`` need before a run, what is left of it after
-``recorded``      workflows and expressions whose runs are recorded
-``recording``     tells the documents of each step as it ends
-``activities``    what is told of a step
-``research``      the research object, ``profile`` one document in it, ``secrecy`` what must not get there
-``rocrate``       the same as an RO-Crate; ``crateplan`` the workflow in it, ``cratedata`` values and files
+``reuse``         results of earlier runs instead of steps
+``records``       what is recorded of a run: CWLProv and RO-Crates
 ``publish``       the outputs of a workflow brought to a storage
 ``links``         symbolic links that a container left among its outputs
 ``images``        a ``DockerRequirement`` as the name of an image in the store

@@ -23,10 +23,10 @@ from dodas_cwl.executor import SubmittingExecutor
 from dodas_cwl.images import Images
 from dodas_cwl.logs import CurrentStderr
 from dodas_cwl.places import Place
-from dodas_cwl.provenance import recorded
+from dodas_cwl.records.provenance import recorded
 from dodas_cwl.reference import DEFAULT_TMP_PREFIX
 from dodas_cwl.remote import Remote, is_remote
-from dodas_cwl.reuse import opened
+from dodas_cwl.reuse.results import opened
 from dodas_cwl.runs import Run, folder
 from dodas_cwl.tools import StablePaths, tool_maker
 

@@ -20,7 +20,7 @@ from dodas_cwl.aside import set_aside
 from dodas_cwl.flights import Flights
 from dodas_cwl.jobs import StepJob
 from dodas_cwl.publish import publish
-from dodas_cwl.recording import Recording
+from dodas_cwl.records.recording import Recording
 from dodas_cwl.reference import (
     JobExecutor,
     Process,
@@ -31,7 +31,7 @@ from dodas_cwl.reference import (
     log,
 )
 from dodas_cwl.remote import Remote, canonical
-from dodas_cwl.reuse import Reuse
+from dodas_cwl.reuse.results import Reuse
 from dodas_cwl.tools import Recalled
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from dodas.cli.sizes import parse_size
 from dodas.errors import SpecError
-from dodas_cwl import provenance
+from dodas_cwl.records import provenance
 from dodas_cwl.reference import arg_parser
 
 _DESCRIPTION = """\

@@ -13,8 +13,8 @@ from dodas_cwl.desks import OUTPUTS, Desks
 from dodas_cwl.hostjobs import HostJob
 from dodas_cwl.images import Images
 from dodas_cwl.jobs import StepJob
-from dodas_cwl.recorded import recorded
-from dodas_cwl.recording import recalled
+from dodas_cwl.records.recorded import recorded
+from dodas_cwl.records.recording import recalled
 from dodas_cwl.reference import (
     CommandLineTool,
     ContainerCommandLineJob,

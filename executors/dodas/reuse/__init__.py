@@ -12,7 +12,7 @@
 =============  ===========================================================================================
 
 It is here and not with a front end because nothing in it knows of CWL: a front end says what a step is made
-of (:mod:`dodas_cwl.content` does), and `dodas cache` looks at the results of whichever has kept them.
+of (:mod:`dodas_cwl.reuse.content` does), and `dodas cache` looks at the results of whichever has kept them.
 
 A directory of results holds::
 

@@ -10,11 +10,13 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from dodas.step import Failure, Result
-from dodas_cwl import activities, translate
-from dodas_cwl.activities import Activity, Facts
+from dodas_cwl import translate
 from dodas_cwl.jobs import StepJob
 from dodas_cwl.memory import Desk
-from dodas_cwl.profile import Profile
+from dodas_cwl.records import activities
+from dodas_cwl.records.activities import Activity, Facts
+from dodas_cwl.records.profile import Profile
+from dodas_cwl.records.research import Research
 from dodas_cwl.reference import (
     CWLPROV,
     Process,
@@ -23,7 +25,6 @@ from dodas_cwl.reference import (
     WorkflowException,
     fill_in_defaults,
 )
-from dodas_cwl.research import Research
 
 FACTS = "facts"
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from dodas.containers.removal import remove_tree
 from dodas.errors import SpecError
+from dodas_cwl.records.research import Research
+from dodas_cwl.records.secrecy import Secrecy
 from dodas_cwl.reference import RuntimeContext, SecretStore, research_objects, valid_orcid
 from dodas_cwl.remote import is_remote
-from dodas_cwl.research import Research
-from dodas_cwl.secrecy import Secrecy
 
 # option -> file by which a directory that it made before is known
 _MARKS = {"provenance": "bagit.txt", "rocrate": "ro-crate-metadata.json"}
@@ -82,7 +82,7 @@ def recorded(args: argparse.Namespace, running: RuntimeContext, scratch: str) ->
             yield
     finally:
         if args.rocrate and made and made[0].main is not None:
-            from dodas_cwl.rocrate import write  # noqa: PLC0415 - an extra
+            from dodas_cwl.records.rocrate import write  # noqa: PLC0415 - an extra
 
             write(made[0], args.rocrate)
         if not kept:

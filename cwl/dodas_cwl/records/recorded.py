@@ -7,8 +7,9 @@ import time
 from collections.abc import Generator
 from typing import Any
 
-from dodas_cwl import recording, translate
-from dodas_cwl.activities import Activity, Facts
+from dodas_cwl import translate
+from dodas_cwl.records import recording
+from dodas_cwl.records.activities import Activity, Facts
 from dodas_cwl.reference import ExpressionTool, Process, RuntimeContext, Workflow, WorkflowStep, shortname
 
 

@@ -16,10 +16,10 @@ from rocrate.rocrate import ROCrate
 
 from dodas import __version__
 from dodas_cwl import translate
-from dodas_cwl.activities import Activity, Facts
-from dodas_cwl.cratedata import TERMS, Data, container
-from dodas_cwl.crateplan import FILE, Plan, reference
-from dodas_cwl.research import Research
+from dodas_cwl.records.activities import Activity, Facts
+from dodas_cwl.records.cratedata import TERMS, Data, container
+from dodas_cwl.records.crateplan import FILE, Plan, reference
+from dodas_cwl.records.research import Research
 
 _PROFILES = "https://w3id.org/ro/wfrun/"
 _RUNS = ("process", "workflow", "provenance")

@@ -9,11 +9,11 @@ from typing import IO, Any
 
 from dodas import __version__
 from dodas.staging import urls
-from dodas_cwl.activities import Activity, Shared
-from dodas_cwl.profile import Profile
+from dodas_cwl.records.activities import Activity, Shared
+from dodas_cwl.records.profile import Profile
+from dodas_cwl.records.secrecy import Secrecy
 from dodas_cwl.reference import ResearchObject, log
 from dodas_cwl.remote import location_of
-from dodas_cwl.secrecy import Secrecy
 
 _SHA1 = "sha1$"
 _LOGS = os.path.join("metadata", "logs")

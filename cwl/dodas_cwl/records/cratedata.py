@@ -11,9 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 from dodas.staging import urls
+from dodas_cwl.records.research import Research
 from dodas_cwl.reference import log
 from dodas_cwl.remote import location_of
-from dodas_cwl.research import Research
 
 TERMS = "https://w3id.org/ro/terms/workflow-run"
 _KINDS = ("File", "Directory")

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from dodas.staging import urls
 from dodas_cwl import translate
-from dodas_cwl.activities import files_of
+from dodas_cwl.records.activities import files_of
 from dodas_cwl.reference import (
     CWLPROV,
     PROV,
@@ -27,7 +27,7 @@ from dodas_cwl.reference import (
 from dodas_cwl.remote import location_of
 
 if TYPE_CHECKING:
-    from dodas_cwl.research import Research
+    from dodas_cwl.records.research import Research
 
 _TROUBLE = (OSError, ValueError, WorkflowException)
 _KINDS = ("File", "Directory")

@@ -20,12 +20,12 @@ from dodas.reuse.document import key_of
 from dodas.reuse.entries import Entry, memory, place
 from dodas.reuse.trees import Bringer, Unkeepable
 from dodas.step import Result
-from dodas_cwl import kept
-from dodas_cwl.content import Content, Unknown, volatile
-from dodas_cwl.digests import Digests
 from dodas_cwl.jobs import StepJob
 from dodas_cwl.reference import RuntimeContext, WorkflowException, log
 from dodas_cwl.remote import Remote
+from dodas_cwl.reuse import kept
+from dodas_cwl.reuse.content import Content, Unknown, volatile
+from dodas_cwl.reuse.digests import Digests
 
 
 class Reuse:
