@@ -24,6 +24,10 @@ import conformance_images
 from dodas import paths
 
 _GITHUB = "https://github.com/common-workflow-language"
+_RUNNERS = {
+    "dodas": ("dodas", "cwl"),
+    "cwltool": ("cwltool", "--udocker", "--relax-path-checks"),
+}
 _NO_INTERNET = "it asks a server on the Internet"
 
 
@@ -107,20 +111,35 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Run the conformance tests of CWL through dodas cwl.")
     parser.add_argument("--version", action="append", choices=[suite.version for suite in SUITES])
     parser.add_argument("--tests", metavar="NAME,NAME", help="these tests alone")
+    parser.add_argument(
+        "--runner",
+        choices=_RUNNERS,
+        default="dodas",
+        help="dodas cwl, or cwltool --udocker with the udocker of `dodas env`",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="tests at once")
     parser.add_argument("--pull", action="store_true", help="the real images, from their registries")
     parser.add_argument("--logs", type=Path, metavar="DIR", help="keep what cwltest says here")
-    parser.add_argument("options", nargs="*", metavar="OPTION", help="of dodas cwl, after --")
+    parser.add_argument("options", nargs="*", metavar="OPTION", help="of the runner, after --")
     return parser
 
 
 def _run(suite: Suite, args: argparse.Namespace, environ: Mapping[str, str]) -> Outcome:
     place = _checkout(suite)
     tests = place / suite.tests
-    dodas = Path(sys.executable).with_name("dodas")
-    command = [str(Path(sys.executable).with_name("cwltest")), "--test", str(tests), "--tool", str(dodas)]
+    programs = Path(sys.executable).parent
+    runner, *before = _RUNNERS[args.runner]
+    command = [str(programs / "cwltest"), "--test", str(tests), "--tool", str(programs / runner)]
     command += ["-j", str(args.jobs), "--timeout", "300", *(["-s", args.tests] if args.tests else [])]
-    command += ["--", "cwl", *args.options]
+    command += ["--", *before, *args.options]
+    if args.runner == "cwltool":
+        command = [
+            "bash",
+            "-c",
+            f'eval "$({programs}/dodas env --shell bash)" && exec "$@"',
+            "bash",
+            *command,
+        ]
     print(f"CWL {suite.version}, {suite.count} tests", flush=True)
     done = subprocess.run(
         command, cwd=tests.parent, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

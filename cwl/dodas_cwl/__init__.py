@@ -23,6 +23,7 @@
 ``areas``         where steps on nodes put what they make
 ``reuse``         results of earlier runs instead of steps
 ``records``       what is recorded of a run: CWLProv and RO-Crates
+``drawing``       a workflow as a picture
 ``publish``       the outputs of a workflow brought to a storage
 ``links``         symbolic links that a container left among its outputs
 ``images``        a ``DockerRequirement`` as the name of an image in the store

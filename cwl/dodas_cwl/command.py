@@ -19,6 +19,7 @@ from dodas.errors import SpecError
 from dodas_cwl import extension, options, reference
 from dodas_cwl.access import access_to
 from dodas_cwl.desks import Desks
+from dodas_cwl.drawing import drawn
 from dodas_cwl.executor import SubmittingExecutor
 from dodas_cwl.images import Images
 from dodas_cwl.logs import CurrentStderr
@@ -100,9 +101,10 @@ def _evaluate(
     running.make_fs_access = access_to(remote)
     running.docker_outdir, running.docker_tmpdir, running.docker_stagedir = _CONTAINER
     try:
-        with recorded(args, running, scratch.prefix):
+        with recorded(args, running, scratch.prefix), drawn(args.draw) as stdout:
             status = reference.main(
                 args=args,
+                stdout=stdout,
                 executor=executor,
                 loadingContext=loading,
                 runtimeContext=running,

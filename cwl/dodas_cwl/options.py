@@ -77,6 +77,7 @@ def parse(words: Sequence[str], environ: Mapping[str, str]) -> argparse.Namespac
     if args.workflow is None and not os.path.isfile("CWLFile") and not _needs_no_document(args):
         parser.error("no workflow was named, and there is no file called CWLFile here")
     args.cores = args.cores or args.parallel_max or None
+    args.print_dot = args.print_dot or bool(args.draw)
     # Any name of a file is safe here; nothing passes through a shell.
     args.relax_path_checks = True
     args.user_space_docker_cmd = None
@@ -122,6 +123,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="keep the result of each step in this directory, and take from there what is the same as before;"
         " `default` is that of `dodas cache`",
+    )
+    group.add_argument(
+        "--draw",
+        default="",
+        metavar="FILE",
+        help="draw the workflow (.svg, .png, .pdf), and run nothing; needs Graphviz",
     )
     group.add_argument(
         "--rocrate",
