@@ -75,7 +75,7 @@ def test_what_is_kept_becomes_no_job(kept: Kept) -> None:
 
 def test_a_run_that_was_killed_and_is_taken_up_keeps_what_it_finds(kept: Kept) -> None:
     cwl, given = kept.cwl, inputs(kept.cwl.place)
-    words = cwl.words(workflow("true"), given)
+    words, before = cwl.words(workflow("true"), given), cwl.ran()
     process = subprocess.Popen(
         [*COMMAND, *words],
         cwd=cwl.place,
@@ -96,4 +96,4 @@ def test_a_run_that_was_killed_and_is_taken_up_keeps_what_it_finds(kept: Kept) -
     assert started(again) == []
     assert contents(again.output) == contents(taken_up.output)
     assert len(kept.json("ls")) == len(NAMES) + 1
-    assert cwl.ran() == len(NAMES) + 1
+    assert cwl.ran() - before == len(NAMES) + 1

@@ -20,6 +20,8 @@ _STAYS = (
     "pool",
     "auth/login",
     "records",
+    "reuse",
+    "shims",
     "containers/packages",
     "containers/archive",
     "containers/archives.py",
