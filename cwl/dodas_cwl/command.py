@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dodas import __version__
 from dodas.backend import Backend
@@ -27,9 +27,11 @@ from dodas_cwl.places import Place
 from dodas_cwl.records.provenance import recorded
 from dodas_cwl.reference import DEFAULT_TMP_PREFIX
 from dodas_cwl.remote import Remote, is_remote
-from dodas_cwl.reuse.results import opened
 from dodas_cwl.runs import Run, folder
 from dodas_cwl.tools import StablePaths, tool_maker
+
+if TYPE_CHECKING:
+    from dodas_cwl.reuse.results import Reuse
 
 # Output, temporary and input directory in the container: fixed, so that the same job is the same step.
 _CONTAINER = ("/var/spool/cwl", "/tmp", "/var/lib/cwl")  # noqa: S108 - in the container
@@ -85,7 +87,7 @@ def _evaluate(
     target = args.outdir if is_remote(args.outdir or "/") else ""
     args.outdir = None if target else args.outdir
     logs = os.path.abspath(args.logs or scratch.logs())
-    reuse = opened(args.cache, remote, _pull(args), silent=args.silent) if args.cache else None
+    reuse = _reuse(args, remote) if args.cache else None
     executor = SubmittingExecutor(
         lambda: backend(args, run, logs),
         partial(progress.display, quiet=args.silent),
@@ -122,6 +124,12 @@ def _evaluate(
         if reuse is not None:
             reuse.close()
     return status, executor.kept
+
+
+def _reuse(args: argparse.Namespace, remote: Remote) -> Reuse:
+    from dodas_cwl.reuse.results import opened  # noqa: PLC0415 - only where it is wanted
+
+    return opened(args.cache, remote, _pull(args), silent=args.silent)
 
 
 def _check(item: Mapping[str, Any], *, images: Images | None, lasting: bool) -> None:

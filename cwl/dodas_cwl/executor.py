@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dodas.backend import Backend, Finished
 from dodas.cli.progress import Show
@@ -31,8 +31,10 @@ from dodas_cwl.reference import (
     log,
 )
 from dodas_cwl.remote import Remote, canonical
-from dodas_cwl.reuse.results import Reuse
 from dodas_cwl.tools import Recalled
+
+if TYPE_CHECKING:
+    from dodas_cwl.reuse.results import Reuse
 
 
 class SubmittingExecutor(JobExecutor):

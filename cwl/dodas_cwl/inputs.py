@@ -6,7 +6,6 @@ that a value is of the wrong type without saying where it stands.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +91,9 @@ def _warn(process: Process, order: Any, types: Mapping[str, Any]) -> None:
     for name in order:
         if name in types or name == "id" or ":" in name or name.startswith("$"):
             continue
-        near = difflib.get_close_matches(name, list(types), 1)
+        from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
+
+        near = get_close_matches(name, list(types), 1)
         meant = f"; is {near[0]!r} meant?" if near else ""
         log.warning("%s%s has no input %r%s", _where(order, name), _name(process), name, meant)
 
