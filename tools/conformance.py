@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Run the conformance tests of CWL through dodas cwl.")
     parser.add_argument("--version", action="append", choices=[suite.version for suite in SUITES])
-    parser.add_argument("--tests", metavar="NAME,NAME", help="these tests alone")
+    parser.add_argument("--tests", metavar="NAMES|NUMBERS", help="these tests alone")
     parser.add_argument(
         "--runner",
         choices=_RUNNERS,
@@ -130,7 +130,7 @@ def _run(suite: Suite, args: argparse.Namespace, environ: Mapping[str, str]) -> 
     programs = Path(sys.executable).parent
     runner, *before = _RUNNERS[args.runner]
     command = [str(programs / "cwltest"), "--test", str(tests), "--tool", str(programs / runner)]
-    command += ["-j", str(args.jobs), "--timeout", "300", *(["-s", args.tests] if args.tests else [])]
+    command += ["-j", str(args.jobs), "--timeout", "300", *_chosen(args.tests)]
     command += ["--", *before, *args.options]
     if args.runner == "cwltool":
         command = [
@@ -149,6 +149,13 @@ def _run(suite: Suite, args: argparse.Namespace, environ: Mapping[str, str]) -> 
         args.logs.mkdir(parents=True, exist_ok=True)
         (args.logs / f"cwl-{suite.version}.log").write_text(done.stdout)
     return read(done.stdout)
+
+
+def _chosen(tests: str | None) -> list[str]:
+    """Return the options of cwltest that choose tests; it does not find the first one by its name."""
+    if not tests:
+        return []
+    return ["-n" if re.fullmatch(r"[\d,-]+", tests) else "-s", tests]
 
 
 def read(said: str) -> Outcome:
