@@ -24,6 +24,7 @@
 ``reuse``         results of earlier runs instead of steps
 ``records``       what is recorded of a run: CWLProv and RO-Crates
 ``drawing``       a workflow as a picture
+``literals``      files that are nothing but their content
 ``publish``       the outputs of a workflow brought to a storage
 ``links``         symbolic links that a container left among its outputs
 ``images``        a ``DockerRequirement`` as the name of an image in the store

@@ -19,6 +19,7 @@ from dodas_cwl.areas import Area, locations
 from dodas_cwl.aside import set_aside
 from dodas_cwl.flights import Flights
 from dodas_cwl.jobs import StepJob
+from dodas_cwl.literals import make_room
 from dodas_cwl.publish import publish
 from dodas_cwl.records.recording import Recording
 from dodas_cwl.reference import (
@@ -162,6 +163,7 @@ class SubmittingExecutor(JobExecutor):
                 self._area.clear(self._remote.storage, outputs)
             else:
                 self._give_out(outputs)
+                make_room(outputs, self._outdir)
                 self._put_back = set_aside(outputs)
 
     def _give_out(self, outputs: Any) -> None:

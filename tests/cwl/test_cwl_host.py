@@ -222,3 +222,22 @@ def test_a_document_that_is_not_there_is_a_plain_error(tmp_path: Path) -> None:
     assert "absent.cwl" in done.stderr
     assert "hint:" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_literal_files_can_be_written_twice(cwl: Cwl) -> None:
+    """cwltool leaves them read-only, and cannot write them again itself."""
+    code = """${
+        var inner = {class: "File", basename: "inner", contents: inputs.word};
+        return {file: {class: "File", basename: "outer", contents: inputs.word},
+                directory: {class: "Directory", basename: "top", listing: [inner]}};
+    }"""
+    document = {
+        "class": "ExpressionTool",
+        "requirements": {"InlineJavascriptRequirement": {}},
+        "inputs": {"word": "string"},
+        "outputs": {"file": "File", "directory": "Directory"},
+        "expression": code,
+    }
+    for word in ("one", "other"):
+        assert cwl(document, {"word": word}).text("file") == word
+        assert (cwl.outdir / "top" / "inner").read_text() == word
