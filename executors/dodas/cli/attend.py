@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import select
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from types import FrameType
+from contextlib import nullcontext
 
 from dodas.backends.memory import MemoryWatch
 from dodas.cli.terminal import Terminal
 from dodas.containers.engines import engine
 from dodas.containers.launch import Launch, Outcome
-from dodas.worker.foreground import Foreground
+from dodas.worker.foreground import Foreground, Forwarding
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 _ALL = "all"
@@ -30,9 +28,9 @@ def attend(launch: Launch, memory: int | None) -> tuple[Outcome, int]:
         stdio = (terminal.command_side,) * 2 if terminal else (0, 1)
         # Standard error goes to the terminal only if it did so before.
         error = terminal.command_side if terminal and terminal.is_ours(2) else 2
-        with _signals() as forward_to:
+        with Forwarding(_FORWARDED) as forwarding:
             command = Foreground(launch, (*stdio, error))
-            forward_to(command)
+            forwarding.to(command)
             if terminal:
                 terminal.handed_over()
             watch.add(_ALL, command.pid, depth=2 if engine(launch.engine).own_pids else 1, limit=memory)
@@ -42,31 +40,6 @@ def attend(launch: Launch, memory: int | None) -> tuple[Outcome, int]:
             while terminal.show():
                 pass
     return outcome, watch.remove(_ALL)
-
-
-@contextmanager
-def _signals() -> Iterator[Callable[[Foreground], None]]:
-    """Forward our signals to the command that is given to what this yields; those of before are not lost."""
-    targets: list[Foreground] = []
-    early: list[int] = []
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        if not targets:
-            early.append(number)
-        for target in targets:
-            target.signal(number)
-
-    def to(command: Foreground) -> None:
-        targets.append(command)
-        while early:
-            command.signal(early.pop(0))
-
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
-    try:
-        yield to
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _until_ended(command: Foreground, terminal: Terminal | None, watch: MemoryWatch) -> None:

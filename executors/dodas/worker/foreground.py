@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 from dodas.containers.engines import syscalls
 from dodas.containers.engines.mounts import unmount_below
@@ -80,18 +82,53 @@ class Foreground:
         )
 
 
+class Forwarding:
+    """Passes signals of this process on to a command; those that come before there is one are kept for it.
+
+    Args:
+        numbers: The signals.
+
+    Attributes:
+        last: The last of them, ``SIGWINCH`` aside; 0 for none.
+    """
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self.last = 0
+        self._numbers = tuple(numbers)
+        self._early: list[int] = []
+        self._command: Foreground | None = None
+        self._before: dict[int, Any] = {}
+
+    def begin(self) -> None:
+        """Take the signals from now on, until the context is left if there is one."""
+        self._before = {number: signal.signal(number, self._forward) for number in self._numbers}
+
+    def to(self, command: Foreground) -> None:
+        """Give ``command`` the signals."""
+        self._command = command
+        while self._early:
+            command.signal(self._early.pop(0))
+
+    def __enter__(self) -> Forwarding:
+        self.begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
+        if number != signal.SIGWINCH:
+            self.last = number
+        if self._command is None:
+            self._early.append(number)
+        else:
+            self._command.signal(number)
+
+
 def run(launch: Launch, stdio: tuple[int, int, int] = (0, 1, 2), scratch: str | None = None) -> Outcome:
     """Run ``launch`` on ``stdio`` to its end, passing on the signals that this process gets meanwhile."""
-    under_way: list[Foreground] = []
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        for foreground in under_way:
-            foreground.signal(number)
-
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
-    try:
-        under_way.append(Foreground(launch, stdio, scratch))
-        return under_way[0].wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with Forwarding(_FORWARDED) as forwarding:
+        command = Foreground(launch, stdio, scratch)
+        forwarding.to(command)
+        return command.wait()
