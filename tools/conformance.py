@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -192,7 +193,7 @@ def _checkout(suite: Suite) -> Path:
         sys.exit(f"error: CWL_CONFORMANCE is {given}, and there is no {suite.repository} in it")
     if not place.is_dir():
         part = place.with_suffix(".part")
-        subprocess.run(["rm", "-rf", str(part)], check=True)
+        shutil.rmtree(part, ignore_errors=True)
         for command in (
             ["git", "init", "--quiet", str(part)],
             [

@@ -7,16 +7,11 @@ into the image store under all their names.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 from dodas.containers import archives
 from dodas.containers.packages import archive, build, debs
@@ -80,41 +75,12 @@ def _load(names: list[str]) -> Iterator[str]:
         digest = archive.write_layer(tree, layer)
         made = Path(work, "image.tar")
         for name in names:
+            entrypoint = ("docker-entrypoint.sh",) if name in WITH_ENTRYPOINT else ()
             with made.open("wb") as file:
-                archive.write_archive(replace(_TREE, name=name), layer, digest, file)
-            if name in WITH_ENTRYPOINT:
-                _with_entrypoint(made)
+                recipe = replace(_TREE, name=name, entrypoint=entrypoint)
+                archive.write_archive(recipe, layer, digest, file)
             archives.load(Store(), str(made))
             yield name
-
-
-def _with_entrypoint(image: Path) -> None:
-    """Give the image in an archive the entry point."""
-    changed = image.with_suffix(".changed")
-    with tarfile.open(image) as old, tarfile.open(changed, "w", format=tarfile.GNU_FORMAT) as new:
-        manifest = json.load(_content(old, "manifest.json"))
-        config = json.load(_content(old, manifest[0]["Config"]))
-        config["config"]["Entrypoint"] = ["docker-entrypoint.sh"]
-        text = json.dumps(config).encode()
-        replaced = {manifest[0]["Config"]: f"{hashlib.sha256(text).hexdigest()}.json"}
-        manifest[0]["Config"] = next(iter(replaced.values()))
-        contents = {"manifest.json": json.dumps(manifest).encode(), manifest[0]["Config"]: text}
-        for member in old:
-            member.name = replaced.get(member.name, member.name)
-            content = contents.get(member.name)
-            if content is None:
-                new.addfile(member, old.extractfile(member))
-            else:
-                member.size = len(content)
-                new.addfile(member, io.BytesIO(content))
-    changed.replace(image)
-
-
-def _content(archive: tarfile.TarFile, name: str) -> IO[bytes]:
-    file = archive.extractfile(name)
-    if file is None:
-        raise ValueError(f"{name} is not a file of the archive")
-    return file
 
 
 if __name__ == "__main__":

@@ -68,11 +68,13 @@ def image_id(archive: Path) -> str:
 def _config(recipe: Recipe, digest: str) -> dict[str, object]:
     created = datetime.fromtimestamp(epoch(), tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     machine = platform.machine()
+    entrypoint = {"Entrypoint": list(recipe.entrypoint)} if recipe.entrypoint else {}
+    environment = [f"{name}={value}" for name, value in recipe.env]
     return {
         "architecture": _ARCHITECTURES.get(machine, machine),
         "os": "linux",
         "created": created,
-        "config": {"Env": [f"{name}={value}" for name, value in recipe.env], "Cmd": list(recipe.cmd)},
+        "config": {"Env": environment, **entrypoint, "Cmd": list(recipe.cmd)},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         "history": [{"created": created, "created_by": f"{recipe.suite}: {' '.join(recipe.packages)}"}],
     }

@@ -41,6 +41,7 @@ class Recipe:
         packages: Debian packages to begin with; what they depend on comes along.
         without: Packages left out although something depends on them, and what only they need.
         env: Environment variables.
+        entrypoint: Program that commands become arguments of; none if empty.
         cmd: Command when none is given.
         suite: Debian release.
     """
@@ -52,5 +53,6 @@ class Recipe:
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         ("LANG", "C.UTF-8"),
     )
+    entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ("bash",)
     suite: str = "bookworm"
