@@ -20,6 +20,7 @@ from dodas_cwl.reference import (
     log,
     validate_ex,
 )
+from dodas_cwl.translate import files
 
 _FILES = ("File", "Directory")
 _LONGEST = 60  # characters of a value that are shown
@@ -74,16 +75,10 @@ def _absent(process: Process, order: Any) -> Iterator[str]:
 
 def _local(value: Any) -> Iterator[tuple[str, str]]:
     """Yield the kind and the path of each file of this machine in a value."""
-    if isinstance(value, Mapping):
-        if value.get("class") in _FILES:
-            place = value.get("location") or value.get("path") or ""
-            if isinstance(place, str) and (place.startswith("file://") or os.path.isabs(place)):
-                yield value["class"], unquote(place[7:]) if place.startswith("file://") else place
-        for item in value.values():
-            yield from _local(item)
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for item in value:
-            yield from _local(item)
+    for file in files(value):
+        place = file.get("location") or file.get("path") or ""
+        if isinstance(place, str) and (place.startswith("file://") or os.path.isabs(place)):
+            yield file["class"], unquote(place[7:]) if place.startswith("file://") else place
 
 
 def _warn(process: Process, order: Any, types: Mapping[str, Any]) -> None:

@@ -49,25 +49,22 @@ class Tool(CommandLineTool):
     ) -> Generator[Any, None, None]:
         """Yield the job, at its desk if the run is one that remembers; or what is known of its end."""
         label = runtimeContext.name or shortname(self.tool["id"])
-        if self._desks is None:
-            for job in super().job(job_order, output_callbacks, runtimeContext):
-                if isinstance(job, StepJob):
-                    job.label, job.prov_obj = label, runtimeContext.prov_obj
-                yield job
-            return
-        content = (self.tool, self.requirements, self.hints)
-        desk = self._desks.desk(content, job_order, label, runtimeContext)
-        outputs = desk.recall(OUTPUTS)
-        if outputs is not None:
-            name = uniquename(label)  # so that the names of the others are what they were
-            recalled(desk, name, self, job_order, outputs=outputs, rc=runtimeContext)
-            yield Recalled(desk.outdir, outputs, partial(output_callbacks, outputs, SUCCESS))
-            return
-        context = runtimeContext.copy()
-        context.outdir, context.tmpdir, context.stagedir = desk.outdir, desk.tmpdir, desk.stagedir
+        context, desk = runtimeContext, None
+        if self._desks is not None:
+            content = (self.tool, self.requirements, self.hints)
+            desk = self._desks.desk(content, job_order, label, runtimeContext)
+            outputs = desk.recall(OUTPUTS)
+            if outputs is not None:
+                name = uniquename(label)  # so that the names of the others are what they were
+                recalled(desk, name, self, job_order, outputs=outputs, rc=runtimeContext)
+                yield Recalled(desk.outdir, outputs, partial(output_callbacks, outputs, SUCCESS))
+                return
+            context = runtimeContext.copy()
+            context.outdir, context.tmpdir, context.stagedir = desk.outdir, desk.tmpdir, desk.stagedir
         for job in super().job(job_order, output_callbacks, context):
             if isinstance(job, StepJob):
-                job.desk, job.label, job.prov_obj = desk, label, runtimeContext.prov_obj
+                job.label, job.prov_obj = label, runtimeContext.prov_obj
+                job.desk = desk or job.desk
             yield job
 
     def make_job_runner(self, runtimeContext: RuntimeContext) -> Any:  # noqa: N803 - cwltool's

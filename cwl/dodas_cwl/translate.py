@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -76,6 +76,18 @@ def worth_a_look(result: Result) -> bool:
     """Return whether the command ran at all, and was not just in the way of something else's failure."""
     ran = result.exit_code is not None or result.stderr is not None
     return ran and result.failure is not Failure.CANCELLED
+
+
+def files(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield the files and directories in an input or output object, each before those that belong to it."""
+    if isinstance(value, list):
+        for item in value:
+            yield from files(item)
+    elif isinstance(value, dict):
+        if value.get("class") in ("File", "Directory"):
+            yield value
+        for item in value.values():
+            yield from files(item)
 
 
 def plain(value: Any) -> Any:

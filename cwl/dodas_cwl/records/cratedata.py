@@ -103,7 +103,7 @@ class Data:
                 return None
             place = f"{directory}{name}" if directory else f"data/{checksum}"
             self._copy(path, place)
-            place = _quoted(place)
+            place = urls.quoted(place)
             properties = {"alternateName": name, "sha1": checksum, "contentSize": str(os.path.getsize(path))}
             properties["encodingFormat"] = mimetypes.guess_type(name)[0] or "application/octet-stream"
         file = self._add(place, {"@type": "File", **{key: word for key, word in properties.items() if word}})
@@ -123,7 +123,8 @@ class Data:
         ]
         parts = [{"@id": one.id} for one in inner if one is not None]
         name = str(value.get("basename", ""))
-        made = self._add(_quoted(place), {"@type": "Dataset", "name": name or "directory", "hasPart": parts})
+        properties = {"@type": "Dataset", "name": name or "directory", "hasPart": parts}
+        made = self._add(urls.quoted(place), properties)
         if not directory:
             self._directories[location] = made
             self._parts[made.id] = None
@@ -164,7 +165,3 @@ def container(image: str, digest: str) -> tuple[str, dict[str, Any]]:
 
 def _is_file(value: Any) -> bool:
     return isinstance(value, Mapping) and value.get("class") in _KINDS
-
-
-def _quoted(place: str) -> str:
-    return urls.quoted(place)

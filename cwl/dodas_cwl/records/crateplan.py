@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 FILE = "packed.cwl"
+CWL = "https://w3id.org/workflowhub/workflow-ro-crate#cwl"
 _PARAMETER = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
 _TYPES = {
     "string": "Text",
@@ -43,6 +44,7 @@ class Plan:
         self._processes = {one["id"]: one for one in graph if "id" in one}
         self._add = add
         self.main: dict[str, Any] = self._processes.get("#main", graph[0])
+        self._steps = dict(_steps(self._processes.values() or [self.main]))
         self.version = str(document.get("cwlVersion") or self.main.get("cwlVersion") or "v1.2")
 
     def step(self, workflow: Mapping[str, Any], name: str) -> Any:
@@ -134,20 +136,10 @@ class Plan:
     def _source(self, port: str) -> str:
         """Return the parameter that a value comes from: of the workflow, or of the tool of a step."""
         whole, _, name = port.rpartition("/")
-        step = self._steps().get(whole)
+        step = self._steps.get(whole)
         if step is None:
             return _ref(port)
         return self.parameters(self.process(step), "outputs").get(name, _ref(port))
-
-    def _steps(self) -> dict[str, Any]:
-        found = {}
-        todo = list(self._processes.values()) or [self.main]
-        while todo:
-            for step in todo.pop().get("steps", ()):
-                found[step["id"]] = step
-                if isinstance(step["run"], dict):
-                    todo.append(step["run"])
-        return found
 
     def _connection(self, source: str, target: str) -> Any:
         return self._add(
@@ -160,7 +152,13 @@ class Plan:
         )
 
 
-CWL = "https://w3id.org/workflowhub/workflow-ro-crate#cwl"
+def _steps(processes: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield all steps of all workflows, those in others too, by their ids."""
+    for process in processes:
+        for step in process.get("steps", ()):
+            yield step["id"], step
+            if isinstance(step["run"], dict):
+                yield from _steps([step["run"]])
 
 
 def reference(process: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from dodas.reuse.trees import Bringer, Unkeepable
+from dodas_cwl import translate
 from dodas_cwl.reference import file_uri, uri_file_path
-from dodas_cwl.translate import plain
 
 _HERE = "entry:"  # what stands for the place of the files
 _MADE, _OTHER = "made", "other"
@@ -27,9 +27,9 @@ def pack(outputs: Any, outdir: str, bringer: Bringer, private: Collection[str]) 
         Unkeepable: Its files are at URLs, or it names what only this run has.
         OSError: A file cannot be read, or there is no room.
     """
-    packed = plain(outputs)
+    packed = translate.plain(outputs)
     names = _Names(outdir)
-    files = [(_path(value), value) for value in _files(packed) if not _is_literal(value)]
+    files = [(_path(value), value) for value in translate.files(packed) if not _is_literal(value)]
     # Directories first, the outer ones before the inner: what has come with one need not come again.
     for path, value in sorted(files, key=lambda pair: (pair[1]["class"], len(pair[0]))):
         name = names.name(path)
@@ -48,8 +48,8 @@ def unpack(outputs: Any, top: str) -> Any:
         outputs: What :func:`pack` returned.
         top: Directory of the entry's files.
     """
-    unpacked = plain(outputs)
-    for value in _files(unpacked):
+    unpacked = translate.plain(outputs)
+    for value in translate.files(unpacked):
         if str(value.get("location", "")).startswith(_HERE):
             value["location"] = file_uri(os.path.join(top, value["location"].removeprefix(_HERE)))
     return unpacked
@@ -85,7 +85,7 @@ def _places(outputs: Any, top: str) -> Iterator[tuple[str, dict[str, Any], Bring
     for outer in _outer(outputs):
         # Where a directory is merged into one of an earlier run, cwltool moves what a link leads to instead.
         there = os.path.lexists(os.path.join(os.path.dirname(top), str(outer.get("basename", ""))))
-        for value in _files(outer):
+        for value in translate.files(outer):
             location = str(value.get("location", ""))
             if location.startswith("file:"):
                 yield uri_file_path(location).rstrip("/"), value, resolved if there else as_they_are
@@ -132,17 +132,6 @@ class _Names:
                 return os.path.join(_MADE, os.path.normpath(path[len(outdir) + 1 :]))
         number = len(self._others)
         return self._others.setdefault(path, os.path.join(_OTHER, str(number), os.path.basename(path)))
-
-
-def _files(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _files(item)
-    elif isinstance(value, dict):
-        if value.get("class") in ("File", "Directory"):
-            yield value
-        for item in value.values():
-            yield from _files(item)
 
 
 def _is_literal(value: dict[str, Any]) -> bool:

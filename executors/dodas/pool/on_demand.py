@@ -17,7 +17,7 @@ from dodas.pool.attaching import attach
 from dodas.pool.bring_up import Wishes, bring_up
 from dodas.pool.definition import LOOPBACK, Definition, write_text
 from dodas.pool.description.model import PoolDescription
-from dodas.pool.description.reading import parse, read
+from dodas.pool.description.reading import parse, text_of
 from dodas.pool.furnish import alone
 from dodas.pool.layout import Layout, existing, known
 from dodas.pool.offers import write_offers
@@ -121,15 +121,12 @@ def _mark(path: str) -> tuple[int, int, int]:
 
 def _read(path: str) -> tuple[str, str, PoolDescription]:
     """Return the text of a file that describes a pool, where relative paths in it begin, and what it says."""
-    directory = os.path.dirname(os.path.abspath(path))
-    own = any(os.path.abspath(path) == layout.description for layout in existing())
-    pool = read(path)
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    if not own:
-        return text, directory, pool
-    with open(Layout(pool.name).at(_FROM), encoding="utf-8") as origin:  # it is a copy of another file
-        directory = origin.read()
+    text, whole = text_of(path), os.path.abspath(path)
+    directory = os.path.dirname(whole)
+    for layout in existing():
+        if layout.description == whole:  # it is a copy of another file
+            with open(layout.at(_FROM), encoding="utf-8") as origin:
+                directory = origin.read()
     return text, directory, parse(text, path, directory=directory)
 
 

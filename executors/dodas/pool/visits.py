@@ -46,7 +46,8 @@ def stay(pool: str) -> None:
 @contextmanager
 def meanwhile(layout: Layout) -> Iterator[None]:
     """Keep a pool, which need not be there yet, from going by itself for as long as this context lasts."""
-    from dodas.pool.furnish import make_private  # noqa: PLC0415 - only who brings a pool up needs it
+    # Only who brings a pool up needs it.
+    from dodas.pool.furnish import make_private, remove_if_empty  # noqa: PLC0415
 
     while True:
         make_private(pools_dir())
@@ -60,6 +61,7 @@ def meanwhile(layout: Layout) -> Iterator[None]:
         os.close(lock)
         if not os.path.exists(layout.at("pool.json")):
             forget(layout)
+            remove_if_empty(pools_dir())
 
 
 def note(layout: Layout, *, started: bool, visit: bool) -> None:
@@ -92,8 +94,6 @@ def forget(layout: Layout) -> None:
     """Remove the lock of a pool that is no more, unless somebody waits for it to come again."""
     with suppress(FileNotFoundError), locks.try_exclusive(_lock(layout), keep=False):
         pass
-    with suppress(OSError):
-        os.rmdir(pools_dir())
 
 
 def _lock(layout: Layout) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from dodas.containers.removal import remove_tree
 from dodas.reuse import asked
-from dodas.reuse.entries import Entry, Layout
+from dodas.reuse.entries import LOCK, Entry, Layout
 
 _ASKED = 90 * 86400.0  # seconds
 # A run makes its directory and the lock in it within a moment.
@@ -77,7 +77,7 @@ def _alive(layout: Layout, report: Report, *, dry_run: bool) -> float:
     """Return since when runs live that live now, after removing what others left."""
     since = float("inf")
     for path in _runs(layout):
-        lock = os.path.join(path, "lock")
+        lock = os.path.join(path, LOCK)
         try:
             file = open(lock, "ab")  # noqa: SIM115 - closed below, after its directory is gone
         except OSError:
@@ -92,7 +92,7 @@ def _alive(layout: Layout, report: Report, *, dry_run: bool) -> float:
             except OSError:
                 since = min(since, os.fstat(file.fileno()).st_mtime)
                 continue
-            report.leftovers += sum(name != "lock" for name in os.listdir(path))
+            report.leftovers += sum(name != LOCK for name in os.listdir(path))
             if not dry_run:
                 remove_tree(path)
     return since

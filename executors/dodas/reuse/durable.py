@@ -40,11 +40,14 @@ class Durable:
             self._thread = None
 
     def _work(self) -> None:
-        while not self._ended:
+        while True:
             self._wanted.wait()
             self._wanted.clear()
+            ended = self._ended  # if so, all that will ever be wanted comes with this one
             with suppress(OSError):
                 _sync(self._path)
+            if ended:
+                return
 
 
 def _sync(path: str) -> None:

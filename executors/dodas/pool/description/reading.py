@@ -27,6 +27,11 @@ def read(path: str) -> PoolDescription:
         SpecError: The file cannot be read, or a :class:`~.problems.DescriptionError` with all that is wrong
             in it, one problem a line.
     """
+    return parse(text_of(path), path, directory=os.path.dirname(os.path.abspath(path)))
+
+
+def text_of(path: str) -> str:
+    """Return what is in a file with a description; raises as :func:`read` where it cannot be read."""
     try:
         with open(path, "rb") as file:
             data = file.read(LARGEST + 1)
@@ -39,7 +44,7 @@ def read(path: str) -> PoolDescription:
     if len(data) > LARGEST:
         problem = Problem(line=1, text=f"the file is larger than {LARGEST >> 20} MiB")
         raise DescriptionError(path, [problem])
-    return parse(decode(data, path), path, directory=os.path.dirname(os.path.abspath(path)))
+    return decode(data, path)
 
 
 def parse(text: str, name: str = "pool.yaml", *, directory: str = ".") -> PoolDescription:
