@@ -37,6 +37,21 @@ stdout: said.txt
 """
 
 
+def run_tool(pools: Pools, folder: Path, *, seconds: float) -> str:
+    """Run ``tool.cwl`` on the pool of ``pool.yaml``, both of a directory; return what the tool said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dodas", "cwl", "--pool", "pool.yaml", "tool.cwl"],
+        cwd=folder,
+        env=pools.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+    )
+    assert done.returncode == 0, done.stderr
+    return Path(json.loads(done.stdout)["said"]["path"]).read_text()
+
+
 @dataclass(frozen=True)
 class Visited:
     """The pool's file, the state of pools, and what can be seen of the pool."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
-import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from benchmarks.htcondor import first_step, pool, queue, rate, snakemake_jobs
-from benchmarks.local import table
+from benchmarks.htcondor.pool import Pool
 from benchmarks.local.bench import Bench
+from benchmarks.local.parts import measure
+from benchmarks.local.table import Row
 
-_PARTS = {
+_Part = Callable[[Bench, Pool], list[Row]]
+_PARTS: dict[str, _Part] = {
     "first": first_step.rows,
     "rate": rate.rows,
     "snakemake": snakemake_jobs.rows,
@@ -20,26 +23,18 @@ _PARTS = {
 }
 
 
-def main() -> None:
-    """Run the parts asked for; results are written only when all were."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.htcondor", description=__doc__)
-    parser.add_argument(
-        "--only", choices=_PARTS, action="append", help="measure this part alone; write nothing"
-    )
-    parser.add_argument("--home", help="directory to work in, on a local disk (default: a temporary one)")
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="dodas-bench-", dir=args.home) as home:
-        os.environ["DODAS_STATE"] = f"{home}/state"
-        bench = Bench(home=Path(home))
-        bench.condor_image()
-        rows = []
-        with pool.running("bench") as one:
-            for name in args.only or _PARTS:
-                print(f"measuring {name} …", file=sys.stderr)
-                rows += _PARTS[name](bench, one)
-        folder = Path(home) if args.only else Path(__file__).parent
-        print(table.write(rows, folder))
+@contextmanager
+def _opened(home: Path) -> Iterator[tuple[Bench, Pool]]:
+    os.environ["DODAS_STATE"] = f"{home}/state"
+    bench = Bench(home=home)
+    bench.condor_image()
+    with pool.running("bench") as one:
+        yield bench, one
+
+
+def _of(part: _Part, there: tuple[Bench, Pool]) -> list[Row]:
+    return part(*there)
 
 
 if __name__ == "__main__":
-    main()
+    measure(Path(__file__).parent, {name: partial(_of, part) for name, part in _PARTS.items()}, _opened)

@@ -22,6 +22,7 @@ import pytest
 
 from condor_pool import Pools, until, with_image
 from dodas.pool import image, tokens, trust
+from pool_visits import TOOL
 
 pytestmark = pytest.mark.slow
 
@@ -45,14 +46,6 @@ submit = htcondor2.Submit({{
     "should_transfer_files": "{transfer}", "request_memory": "100", "request_disk": "1MB",
 }})
 print(schedd.submit(submit, count={count}).cluster())
-"""
-_TOOL = """\
-cwlVersion: v1.2
-class: CommandLineTool
-baseCommand: [sh, -c, "echo made on a worker"]
-inputs: []
-outputs: {said: stdout}
-stdout: said.txt
 """
 _POWERS = trust.NODE_POWERS
 
@@ -212,7 +205,7 @@ def test_a_workflow_brings_workers_to_a_pool_that_is_found_by_name(central: Cent
     port = central.address.rpartition(":")[2]
     changes: dict[str, Any] = {"collector": f"localhost:{port}", "condor_config": None, "token_file": None}
     file = central.describe(**changes)
-    (tmp_path / "tool.cwl").write_text(_TOOL)
+    (tmp_path / "tool.cwl").write_text(TOOL)
     environ = {"PATH": with_commands(tmp_path / "bin"), "CONDOR_CONFIG": str(config)}
     try:
         done = subprocess.run(

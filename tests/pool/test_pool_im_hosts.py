@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +31,7 @@ from dodas.pool.providers import im, im_memory
 from dodas.pool.providers.base import Provider, Seen, State, Worker
 from needs import need
 from pool_clouds import ENCODED, TOKEN, await_seen, cloud_pool, setup_of, workers_of
+from pool_visits import run_tool
 from registry_server import run_registry
 from servers.im_hosts import GATEWAY, Hosts, gateway, web
 from servers.im_server import ImServer
@@ -247,17 +247,7 @@ def test_a_workflow_runs_on_a_machine_of_its_own_from_zero_to_zero(
     smallimage.fill(os.environ["UDOCKER_DIR"], tmp_path)
     pools = Pools(state=tmp_path / "state")
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "dodas", "cwl", "--pool", "pool.yaml", "tool.cwl"],
-            cwd=tmp_path,
-            env=pools.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=2 * MINUTES * 60,
-        )
-        assert done.returncode == 0, done.stderr
-        assert Path(json.loads(done.stdout)["said"]["path"]).read_text() == f"image\n{hosts.names()[0]}\n"
+        assert run_tool(pools, tmp_path, seconds=2 * MINUTES * 60) == f"image\n{hosts.names()[0]}\n"
         until(lambda: hosts.up() == [], what="the end of the machine", seconds=120)
         until(lambda: json.loads(pools("list", "--json").stdout) == [], what="the end of the pool")
     finally:
