@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 
 import cwltool.main
+import cwltool.process
 from cwltool.argparser import arg_parser
 from cwltool.builder import INPUT_OBJ_VOCAB
 from cwltool.command_line_tool import CommandLineTool, ExpressionTool
@@ -46,6 +47,8 @@ from prov.model import PROV
 from schema_salad.exceptions import ValidationException
 from schema_salad.ref_resolver import file_uri, uri_file_path
 from schema_salad.validate import validate_ex
+
+from dodas_cwl.schemas import load_schema
 
 __all__ = [
     "CWLPROV",
@@ -99,6 +102,8 @@ __all__ = [
 ]
 
 log = logging.getLogger("cwltool")
+
+cwltool.process.load_schema = load_schema  # type: ignore[attr-defined,assignment]
 
 # Version of the language -> file of cwltool's extensions to it, as in cwltool.main.setup_schema.
 CWL_VERSIONS = {
