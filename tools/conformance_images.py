@@ -8,7 +8,7 @@ into the image store under all their names.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ NAMES = (
     "debian:stable-slim",
     "debian:stretch-slim",
     "python:2-slim",
+    "python:2.7.15-alpine3.7",
     "python:3",
     "python:3-slim",
 )
@@ -45,15 +46,15 @@ def main() -> None:
         print(name)
 
 
-def missing() -> Iterator[str]:
+def missing(names: Iterable[str] = (*NAMES, *WITH_ENTRYPOINT), recipe: Recipe = _TREE) -> Iterator[str]:
     """Put those that the store does not have into it, and yield their names.
 
     Raises:
         DebsError: The packages cannot be had.
     """
-    names = [name for name in (*NAMES, *WITH_ENTRYPOINT) if not _is_there(name)]
-    if names:
-        yield from _load(names)
+    absent = [name for name in names if not _is_there(name)]
+    if absent:
+        yield from _load(absent, recipe)
 
 
 def _is_there(name: str) -> bool:
@@ -63,8 +64,8 @@ def _is_there(name: str) -> bool:
     return False
 
 
-def _load(names: list[str]) -> Iterator[str]:
-    packages = debs.closure(_TREE.packages, without=_TREE.without, suite=_TREE.suite)
+def _load(names: list[str], root: Recipe) -> Iterator[str]:
+    packages = debs.closure(root.packages, without=root.without, suite=root.suite)
     with tempfile.TemporaryDirectory(prefix="dodas-conformance-") as work:
         tree, layer = Path(work, "tree"), Path(work, "layer.tar")
         build.make_tree(packages, tree)
@@ -77,7 +78,7 @@ def _load(names: list[str]) -> Iterator[str]:
         for name in names:
             entrypoint = ("docker-entrypoint.sh",) if name in WITH_ENTRYPOINT else ()
             with made.open("wb") as file:
-                recipe = replace(_TREE, name=name, entrypoint=entrypoint)
+                recipe = replace(root, name=name, entrypoint=entrypoint)
                 archive.write_archive(recipe, layer, digest, file)
             archives.load(Store(), str(made))
             yield name
