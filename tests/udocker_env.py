@@ -1,4 +1,4 @@
-"""A shell in which `dodas env` was evaluated, with images for the udocker that it finds there."""
+"""A shell in which `dodas env` was evaluated, with images for the programs that it finds there."""
 
 from __future__ import annotations
 
@@ -85,6 +85,12 @@ class Shell:
         command = self.words("--quiet", *general, "run", "--nobanner", "--rm", *words, real=real)
         return self.do(command, real=real, feed=feed, variables=variables)
 
+    def apptainer(
+        self, *words: str | Path, where: Path | None = None, variables: Mapping[str, str] = NOTHING
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run ``apptainer`` with ``words``, in a directory."""
+        return self.do(["apptainer", *map(str, words)], where=where, variables=variables)
+
     def words(self, *words: str, real: bool = False) -> list[str]:
         """Return a command line of udocker's, for a user who may be root."""
         root = ("--allow-root",) if real and os.geteuid() == 0 else ()
@@ -96,6 +102,7 @@ class Shell:
         *,
         real: bool = False,
         feed: bytes = b"",
+        where: Path | None = None,
         variables: Mapping[str, str] = NOTHING,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command."""
@@ -103,7 +110,7 @@ class Shell:
             ["/usr/bin/env", *words],
             input=feed,
             env={**(self.environ if real else self.shimmed), **variables},
-            cwd=self.place,
+            cwd=where or self.place,
             capture_output=True,
             check=False,
         )
@@ -142,6 +149,15 @@ def open_shell(place: Path) -> Shell:
         "DODAS_SCRATCH": str(place / "tmp"),
         "TMPDIR": str(place / "tmp"),
     }
+    path = path_with_programs(environ)
+    assert path.startswith(f"{place}/data")
+    beside = Path(sys.executable).with_name("udocker")
+    real = str(beside) if beside.exists() else need("udocker")
+    return Shell(place, real, environ, {**environ, "PATH": path})
+
+
+def path_with_programs(environ: Mapping[str, str]) -> str:
+    """Return PATH after a shell has evaluated what `dodas env` prints."""
     done = subprocess.run(
         ["sh", "-c", 'eval "$("$@" env --shell sh)"; printf %s "$PATH"', "sh", *DODAS],
         env={**environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -149,10 +165,7 @@ def open_shell(place: Path) -> Shell:
         capture_output=True,
         text=True,
     )
-    assert done.stdout.startswith(f"{place}/data"), done.stderr
-    beside = Path(sys.executable).with_name("udocker")
-    real = str(beside) if beside.exists() else need("udocker")
-    return Shell(place, real, environ, {**environ, "PATH": done.stdout})
+    return done.stdout
 
 
 def _write_archive(path: Path, name: str, config: dict[str, Any]) -> None:

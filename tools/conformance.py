@@ -30,7 +30,7 @@ _RUNNERS = {
     "cwltool": ("cwltool", "--udocker", "--relax-path-checks"),
 }
 _NO_INTERNET = "it asks a server on the Internet"
-_PIPE = "it expects what wc prints of a pipe, which Docker makes of standard input; without it, it is the file"
+_PIPE = "it expects what wc prints of a pipe, which Docker makes of standard input; here it is the file"
 
 
 @dataclass(frozen=True, kw_only=True)

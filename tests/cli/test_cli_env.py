@@ -60,7 +60,7 @@ def test_twice_is_once_and_off_is_as_before(path: str, tmp_path: Path) -> None:
     once = path_of(env(tmp_path, path=path), path)
     folder, _, rest = once.partition(":")
     assert rest == path
-    assert os.listdir(folder) == ["udocker"]
+    assert sorted(os.listdir(folder)) == ["apptainer", "singularity", "udocker"]
     assert path_of(env(tmp_path, path=once), once) == once
     assert path_of(env(tmp_path, "--off", path=once), once) == path
     assert path_of(env(tmp_path, "--off", path=path), path) == path
@@ -114,20 +114,19 @@ def test_the_shell_is_that_of_the_user(tmp_path: Path) -> None:
     assert list(begins.values()) == ["export", "set", "setenv", "export", "export", "export"]
 
 
-def test_the_program_is_made_again_when_it_is_another(tmp_path: Path) -> None:
+def test_the_programs_are_made_again_when_they_are_others(tmp_path: Path) -> None:
     folder = Path(path_of(env(tmp_path), "").partition(":")[0])
-    program = folder / "udocker"
     assert folder.is_relative_to(tmp_path / ".local/share/dodas")
-    made = program.read_bytes()
-    assert os.access(program, os.X_OK)
-    before = program.stat()
+    programs = sorted(folder.iterdir())
+    made = [(program.read_bytes(), program.stat().st_mtime_ns) for program in programs]
     env(tmp_path)
-    assert program.stat().st_mtime_ns == before.st_mtime_ns
-    program.write_text("#!/bin/sh\n# of another version: dodas.shims\n")
+    assert [(program.read_bytes(), program.stat().st_mtime_ns) for program in programs] == made
+    for program in programs:
+        program.write_text("#!/bin/sh\n# of another version: dodas.shims\n")
     env(tmp_path)
-    assert program.read_bytes() == made
+    assert [program.read_bytes() for program in programs] == [content for content, _ in made]
     assert os.listdir(folder.parent) == [folder.name]
-    assert os.access(program, os.X_OK)
+    assert all(os.access(program, os.X_OK) for program in programs)
 
 
 def test_data_may_be_elsewhere(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Put a `udocker` in front of PATH that starts steps at once and loses nothing of what it is told.
+"""Put a `udocker` and an `apptainer` in front of PATH that start steps at once, in prepared images.
 
-It keeps udocker's command line.  `udocker run IMAGE` runs in a prepared image, as `dodas run` does, and all
-else goes to udocker itself.  What calls udocker runs unchanged: cwltool --udocker, scripts.
+They keep the command lines of the real ones, and what they do not do goes to those.  What calls udocker runs
+unchanged: cwltool --udocker, scripts.  `snakemake --sdm apptainer` runs with any executor, without apptainer.
 """
 
 from __future__ import annotations

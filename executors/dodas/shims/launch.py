@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -127,21 +127,34 @@ def _workdir(config: ImageConfig, image: Mapping[str, Any], user: Account) -> st
 def _accounts(user: Account, held: ExitStack) -> list[Mount]:
     """Return the mounts of account files; those made for the launch are gone after it."""
     shown = [(source, target, False) for target, source in user.shown]
-    if not user.files:
-        return shown
-    from dodas.containers.removal import remove_tree  # noqa: PLC0415 - seldom needed
-    from dodas.worker.scratch import open_scratch  # noqa: PLC0415
+    return [*shown, *kept(user.files, held)]
 
-    folder, lock = open_scratch()
-    held.callback(os.close, lock)
-    held.callback(remove_tree, folder)
-    for target, content in user.files:
+
+def kept(files: Iterable[tuple[str, bytes]], held: ExitStack) -> list[Mount]:
+    """Write files that are gone with the end of ``held``; return their mounts at the container's paths."""
+    files = tuple(files)
+    if not files:
+        return []
+    folder = own_folder(held)
+    shown = []
+    for target, content in files:
         path = os.path.join(folder, os.path.basename(target))
         with open(path, "xb") as file:
             os.fchmod(file.fileno(), 0o644)
             file.write(content)
         shown.append((path, target, False))
     return shown
+
+
+def own_folder(held: ExitStack) -> str:
+    """Return a new directory that is gone with the end of ``held``."""
+    from dodas.containers.removal import remove_tree  # noqa: PLC0415 - seldom needed
+    from dodas.worker.scratch import open_scratch  # noqa: PLC0415
+
+    folder, lock = open_scratch()
+    held.callback(os.close, lock)
+    held.callback(remove_tree, folder)
+    return folder
 
 
 def _gpus(wanted: str | None) -> tuple[tuple[str, ...] | None, tuple[Mount, ...]]:

@@ -38,7 +38,7 @@ def prepared(
         StoreError: The store cannot be used.
         EngineError: None works here.
     """
-    engine = _engine(environ)
+    engine = engine_for(environ)
     place = Store(store)
     progress = _told if chatty else ignore
     use = partial(using, place, run.image, platform=run.value("--platform") or None, progress=progress)
@@ -46,7 +46,7 @@ def prepared(
     if pull == "never" or not (
         "--insecure" in run.flags or any(run.value(name) for name in _FOR_UDOCKER[:-1])
     ):
-        return held.enter_context(use(pull=pull, bring=_bring)), engine
+        return held.enter_context(use(pull=pull, bring=bring)), engine
     if pull == "missing":
         try:
             return held.enter_context(use(pull="never")), engine
@@ -56,8 +56,12 @@ def prepared(
     return held.enter_context(use(pull="never")), engine
 
 
-def _engine(environ: Mapping[str, str]) -> str:
-    """Return the engine, without a word on what it cannot do: standard error is the command's."""
+def engine_for(environ: Mapping[str, str]) -> str:
+    """Return the engine, without a word on what it cannot do: standard error is the command's.
+
+    Raises:
+        EngineError: None works here, or the one asked for does not.
+    """
     best = next(iter(ENGINES))
     if environ.get("DODAS_ENGINE", "") in ("", AUTO) and verdict(best).works:
         return best
@@ -69,7 +73,8 @@ def _engine(environ: Mapping[str, str]) -> str:
     return EngineChoice()()
 
 
-def _bring(store: Store, reference: Reference, *, platform: str | None, progress: OnProgress) -> Image:
+def bring(store: Store, reference: Reference, *, platform: str | None, progress: OnProgress) -> Image:
+    """Bring an image that is missing, as everywhere in dodas (:class:`dodas.containers.prepare.Bring`)."""
     from dodas.backends.bringing import Bringing  # noqa: PLC0415 - seldom needed
 
     real.add_site_packages()
@@ -98,16 +103,22 @@ def _pull_with_udocker(store: Store, run: Run, environ: Mapping[str, str]) -> No
         )
 
 
-class _Telling:
-    """Says on standard error what goes on, each thing once."""
+class Telling:
+    """Says on standard error what goes on, each thing once.
 
-    def __init__(self) -> None:
+    Args:
+        word: What each line begins with.
+    """
+
+    def __init__(self, word: str) -> None:
+        self._word = word
         self._said = ""
 
     def __call__(self, word: Progress) -> None:
+        """Say it."""
         if word.what != self._said:
             self._said = word.what
-            print(f"Info: {word.what}", file=sys.stderr, flush=True)
+            print(f"{self._word} {word.what}", file=sys.stderr, flush=True)
 
 
-_told = _Telling()
+_told = Telling("Info:")

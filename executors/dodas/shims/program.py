@@ -1,4 +1,4 @@
-"""The file called ``udocker`` that goes on PATH."""
+"""The files that go on PATH, called as the programs that they stand in front of."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ from dodas.paths import data_dir
 
 _LONGEST = 120  # the kernel cuts the first line of a script off; older ones after 127 bytes
 
+PROGRAMS = {
+    "udocker": "dodas.shims.udocker",
+    "apptainer": "dodas.shims.apptainer.main",
+    "singularity": "dodas.shims.apptainer.main",
+}
+"""Their names, and the modules with what they do."""
+
 _TEXT = """\
 # Made by `dodas env` of dodas {version} for Python {python}, and made again by it when either changes.
 import sys
 
 sys.path.append({package!r})
-from dodas.shims.udocker import main
+from {module} import main
 
 main(sys.argv[1:])
 """
@@ -46,36 +53,39 @@ def folder() -> str:
 
 
 def make() -> str:
-    """See that the program is there, made by this dodas for this Python; return its directory.
+    """See that the programs are there, made by this dodas for this Python; return their directory.
 
     Raises:
-        SpecError: Its directory cannot be on PATH.
-        StoreError: It cannot be written.
+        SpecError: Their directory cannot be on PATH.
+        StoreError: They cannot be written.
     """
     place = folder()
-    text = _text()
-    try:
-        if _content(os.path.join(place, "udocker")) != text:
-            os.makedirs(place, exist_ok=True)
-            _write(place, text)
-    except OSError as error:
-        raise StoreError(
-            f"cannot make {place}/udocker: {error.strerror}", hint="set DODAS_DATA to a directory of yours"
-        ) from error
+    for name, module in PROGRAMS.items():
+        path, text = os.path.join(place, name), _text(module)
+        try:
+            if _content(path) != text:
+                os.makedirs(place, exist_ok=True)
+                _write(path, text)
+        except OSError as error:
+            raise StoreError(
+                f"cannot make {path}: {error.strerror}", hint="set DODAS_DATA to a directory of yours"
+            ) from error
     return place
 
 
-def _write(place: str, text: bytes) -> None:
+def _write(path: str, text: bytes) -> None:
     # Beside its directory, in which nothing else is ever to be seen.
-    fresh = f"{place}.{os.urandom(4).hex()}"
+    fresh = f"{os.path.dirname(path)}.{os.urandom(4).hex()}"
     with open(fresh, "xb") as file:
         file.write(text)
         os.fchmod(file.fileno(), 0o755)
-    os.rename(fresh, os.path.join(place, "udocker"))
+    os.rename(fresh, path)
 
 
-def _text() -> bytes:
-    body = _TEXT.format(version=__version__, python=platform.python_version(), package=_package())
+def _text(module: str) -> bytes:
+    body = _TEXT.format(
+        version=__version__, python=platform.python_version(), package=_package(), module=module
+    )
     return os.fsencode(_first_line() + body)
 
 

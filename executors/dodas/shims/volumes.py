@@ -33,7 +33,7 @@ def mounts(volumes: Iterable[str]) -> Iterator[Mount]:
         SpecError: One of them means none.
     """
     for text in volumes:
-        source, target, writable = _parts(text)
+        source, target, writable = parts(text)
         if source in _NEED_NOT_BE_THERE and not os.path.exists(source):
             continue
         if not source.startswith("/") or not os.path.exists(source):
@@ -58,8 +58,8 @@ def devices(asked: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for path in found if os.path.exists(path) and not os.path.isdir(path)))
 
 
-def _parts(text: str) -> Mount:
-    """Return source, target and whether it may be written.
+def parts(text: str) -> Mount:
+    """Return source, target and whether it may be written, of ``HOST[:PATH][:ro|rw]``.
 
     The first colon after which a path begins and before which there is something ends the source; where that
     is so at none, the first colon does, as for udocker.

@@ -1,0 +1,65 @@
+"""``apptainer pull``: the image goes into the store, and a small file stands for it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, suppress
+
+from dodas.containers.progress import OnProgress
+from dodas.containers.reference import Reference
+from dodas.errors import SpecError, StoreError
+from dodas.shims.apptainer.images import DOCKER, FROM_A_REGISTRY, held_root, is_named, marker, name_of
+from dodas.shims.apptainer.options import Unknown
+from dodas.shims.words import Run
+
+
+def pull(run: Run, places: list[str], progress: OnProgress) -> str:
+    """Pull an image and write the file that stands for it, whole or not at all; return the file's path.
+
+    An image that the store has is not asked for again.
+
+    Args:
+        run: The command line.
+        places: What there is in it beside options: ``[FILE] URL``.
+        progress: Told what goes on.
+
+    Raises:
+        SpecError: The file is there, or the name is not that of an image.
+        ImageError: The image cannot be had.
+        StoreError: The store or the file cannot be written.
+        Unknown: Only apptainer itself can do it.
+    """
+    *files, url = places
+    if not is_named(url):
+        raise Unknown(f"pull {url}", FROM_A_REGISTRY)
+    if files[1:] or "arch" in run.one:
+        raise Unknown(f"pull {' '.join(files)}" if files[1:] else f"option --arch={run.one['arch']}")
+    file = run.one.get("name") or (files[0] if files else _file_for(url))
+    path = os.path.join(run.one.get("dir", ""), file)
+    if os.path.lexists(path) and "force" not in run.flags:
+        raise SpecError(f"{path} is there already", hint="remove it, or add --force")
+    name = name_of(url, progress)
+    with ExitStack() as held:
+        _write(path, marker(name, held_root(f"{DOCKER}{name}", progress, held).digest))
+    return path
+
+
+def _file_for(url: str) -> str:
+    """Return what a file for an image is called if nobody says it, as apptainer has it."""
+    if url.startswith(DOCKER):
+        reference = Reference.parse(url)
+        return f"{reference.repository.rpartition('/')[2]}_{reference.tag or 'latest'}.sif"
+    base = os.path.basename(url.rpartition(":")[2])
+    return f"{os.path.splitext(base)[0]}.sif"
+
+
+def _write(path: str, content: bytes) -> None:
+    fresh = f"{path}.{os.urandom(4).hex()}"
+    try:
+        with open(fresh, "xb") as file:
+            file.write(content)
+        os.replace(fresh, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(fresh)
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
