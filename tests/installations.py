@@ -17,7 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-PACKAGES = ("dodas", "dodas_cwl", "snakemake_executor_plugin_dodas", "snakemake_storage_plugin_dynafed")
+PACKAGES = (
+    "dodas",
+    "dodas_cwl",
+    "snakemake_executor_plugin_dodas",
+    "snakemake_software_deployment_plugin_dodas",
+    "snakemake_storage_plugin_dynafed",
+)
 ROOTS = ("executors", "cwl", "snakemake_plugin")
 # What a checkout has besides its files: never part of a build.
 LITTER = {".git", ".venv", "__pycache__", "build", "dist", "demo-output", ".snakemake", ".hypothesis"}
