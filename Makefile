@@ -6,7 +6,7 @@ VENV   ?= .venv
 ARGS   ?=
 # Tests run in so many processes.
 JOBS   ?= 2
-# What `make bench` measures: local, htcondor, staging, pools, cwl.
+# What `make bench` measures: local, htcondor, staging, pools, cwl, snakemake.
 BENCH  ?= local
 
 # Every command of the project runs with the environment and the programs that `make setup` brought.
@@ -14,7 +14,7 @@ WITH := . $(VENV)/env.sh &&
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup programs proot demo test test-kubernetes test-im test-conformance test-pythons check format peers bench dist clean
+.PHONY: help setup programs proot demo test test-kubernetes test-im test-conformance test-snakemake-suite test-public-workflows test-pythons check format peers bench dist clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,12 @@ test-conformance: setup ## Run the conformance tests of CWL 1.0, 1.1, 1.2; CWL_C
 	@$(VENV)/bin/python -m pip install --quiet 'cwltest>=2.7,<3'
 	@$(WITH) python tools/conformance.py $(ARGS)
 
+test-snakemake-suite: setup ## Run Snakemake's own tests with the executor dodas, and compare with its local one.
+	@$(WITH) python tools/snakemake_suite.py $(ARGS)
+
+test-public-workflows: setup ## Run workflows of others with the executor dodas; PUBLIC_WORKFLOWS: a directory that has them.
+	@$(WITH) python tools/public_workflows.py $(ARGS)
+
 test-pythons: programs ## Run the quick tests on each Python from 3.10 to 3.14 found; MAKE_MISSING=1 brings more.
 	@$(WITH) python tools/every_python.py $(if $(MAKE_MISSING),--make-missing) $(ARGS)
 
@@ -61,7 +67,9 @@ format: $(VENV)/.installed ## Format the code.
 	$(VENV)/bin/ruff format
 
 peers: setup ## Install what the benchmarks compare with.
-	@$(VENV)/bin/python -m pip install --quiet snakemake-executor-plugin-cluster-generic
+	@$(VENV)/bin/python -m pip install --quiet snakemake-executor-plugin-cluster-generic \
+		|| echo "The benchmark goes without cluster-generic."
+ifneq ($(BENCH),snakemake)
 	@# Where there is any storage plugin, its jobs begin with a pip install that it takes for Snakemake's arguments.
 	@test -d $(VENV)-peers || $(PYTHON) -m venv $(VENV)-peers
 	@$(VENV)-peers/bin/python -m pip install --quiet snakemake htcondor
@@ -74,6 +82,7 @@ peers: setup ## Install what the benchmarks compare with.
 	@test "$(BENCH)" != cwl || for peer in 'toil[cwl]' streamflow; do \
 		home=$(VENV)-peers-$${peer%%[*}; test -d $$home || $(PYTHON) -m venv $$home; \
 		$$home/bin/python -m pip install --quiet "$$peer" || echo "The benchmark goes without $$peer."; done
+endif
 
 bench: peers ## Compare with peers; the numbers go to benchmarks/.  BENCH=htcondor: on a pool of this host.
 	@$(WITH) python -m benchmarks.$(BENCH) $(ARGS)

@@ -103,7 +103,7 @@ def _run(client: Client, environment: Mapping[str, str], runs: _Runs) -> None:
         client.words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         assert process.stderr
-        runs.memory = max(runs.memory, _memory_until_the_end(process.pid))
+        runs.memory = max(runs.memory, memory_until_the_end(process.pid))
         said = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -113,7 +113,7 @@ def _run(client: Client, environment: Mapping[str, str], runs: _Runs) -> None:
     runs.cpus.append(usage.ru_utime + usage.ru_stime)
 
 
-def _memory_until_the_end(pid: int) -> int:
+def memory_until_the_end(pid: int) -> int:
     """Return the most KiB that a process has had, looking often: its usage tells that of its parent."""
     most = 0
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:

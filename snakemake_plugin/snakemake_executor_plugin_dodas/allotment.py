@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +16,8 @@ MB = 1_000_000  # Snakemake's mem_mb and disk_mb are decimal
 _GPUS = ("gpu", "gpus", "nvidia_gpu")
 # `threads: 0` marks rules that hardly compute; a hundred of them share a core.
 _HARDLY = 0.01
+# What a second Snakemake takes for itself while a job of it runs, and some more.
+_SNAKEMAKE = 256 << 20
 # Submit commands that a rule may give as resources (condor_submit(1)).
 _CONDOR = (
     "requirements",
@@ -39,6 +41,7 @@ class Ceiling:
 
     cores: float | None = None
     memory: int | None = None
+    gpus: int | None = None
 
 
 def allot(job: Any, guesses: Mapping[str, object], ceiling: Ceiling) -> Resources:
@@ -63,14 +66,58 @@ def allot(job: Any, guesses: Mapping[str, object], ceiling: Ceiling) -> Resource
         return _size(given.get(name)) if _chosen(rules, name, guesses) else None
 
     cores = float(job.threads) or _HARDLY
-    memory = size("mem_mb")
+    memory, gpus = size("mem_mb"), _gpus(given)
     return Resources(
         cores=cores if ceiling.cores is None else min(cores, ceiling.cores),
         memory=memory if memory is None or ceiling.memory is None else min(memory, ceiling.memory),
         disk=size("disk_mb"),
-        gpus=_gpus(given),
+        gpus=gpus if ceiling.gpus is None else min(gpus, ceiling.gpus),
         walltime=_walltime(given.get("runtime")),
     )
+
+
+def with_room(resources: Resources, ceiling: Ceiling) -> Resources:
+    """Return resources of which a second Snakemake, too, can live.
+
+    The user's ``mem_mb`` may be less than Snakemake takes; it was meant for what the rule does.
+    """
+    memory = resources.memory
+    if memory is None:
+        return resources
+    room = _SNAKEMAKE if ceiling.memory is None else min(_SNAKEMAKE, ceiling.memory)
+    return replace(resources, memory=max(memory, room))
+
+
+def lacking_gpus(jobs: Iterable[Any], ceiling: Ceiling) -> list[str]:
+    """Return sentences about the rules of ``jobs`` that ask for more GPUs than their jobs get.
+
+    Only about those that ask for a number.  It may be meant for a counter, as any resource can be.
+    """
+    if ceiling.gpus is None:
+        return []
+    asked = {
+        (job.rule.name, number)
+        for job in jobs
+        for number in (expression(job.rule.resources.get(name)) for name in _GPUS)
+        if isinstance(number, int) and number > ceiling.gpus
+    }
+    return [
+        f"Rule {rule} asks for {number} GPUs and there are {ceiling.gpus} here: its jobs get those"
+        for rule, number in sorted(asked)
+    ]
+
+
+def settle_handover(workflow: Any) -> None:
+    """Give rules with ``handover:`` the cores of this machine.
+
+    They are to have all that Snakemake may use, and without ``--cores`` it knows of none.
+    """
+    from dodas.backends import capacity  # noqa: PLC0415 - needed by few
+
+    for rule in workflow.rules:
+        if getattr(rule, "is_handover", False) and expression(rule.resources.get("_cores")) is None:
+            chosen = workflow.resource_settings.local_cores
+            rule.resources["_cores"] = max(1, int(chosen or capacity.cores()))
 
 
 def hints(job: Any) -> tuple[tuple[str, str], ...]:

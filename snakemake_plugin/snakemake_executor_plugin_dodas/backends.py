@@ -12,6 +12,7 @@ from dodas.backend import Backend
 from dodas.errors import SpecError
 from dodas.step import Step
 from snakemake_executor_plugin_dodas.allotment import Ceiling
+from snakemake_executor_plugin_dodas.finished import Finished
 from snakemake_executor_plugin_dodas.settings import ExecutorSettings
 
 _UNITS = {"": 1, "B": 1, **{f"{p}B": 1000**n for n, p in enumerate("KMGT", 1)}}
@@ -38,6 +39,7 @@ class Place:
         here: Whether steps run on this machine.
         shared: Whether they see its files.
         past: What it knows of an earlier run that was killed.
+        finished: Where steps are noted as soon as they finished, for backends that do not know by themselves.
     """
 
     backend: Backend
@@ -45,6 +47,7 @@ class Place:
     here: bool = True
     shared: bool = True
     past: Past | None = None
+    finished: Finished | None = None
 
 
 def connect(settings: ExecutorSettings, *, logs: str, state: str, cores: int | None = None) -> Place:
@@ -61,23 +64,42 @@ def connect(settings: ExecutorSettings, *, logs: str, state: str, cores: int | N
     """
     match "htcondor" if settings.pool else settings.backend:
         case "local":
-            return _local(settings, logs, cores)
+            return _local(settings, logs, state, cores)
         case "htcondor":
             return _htcondor(settings, logs, state)
         case name:
             raise SpecError(f"there is no backend {name!r}", hint="choose one of: local, htcondor")
 
 
-def _local(settings: ExecutorSettings, logs: str, given: int | None) -> Place:
-    from dodas.backends import capacity  # noqa: PLC0415
+def _local(settings: ExecutorSettings, logs: str, state: str, given: int | None) -> Place:
+    from dodas.backends import capacity, gpus  # noqa: PLC0415
     from dodas.backends.local import LocalBackend  # noqa: PLC0415
+    from snakemake_executor_plugin_dodas.second.starter import Starter  # noqa: PLC0415
 
+    if settings.engine != "auto":
+        # With it come the engines, which a run without containers does not need.
+        from dodas.worker.choose import choose  # noqa: PLC0415
+        from snakemake_executor_plugin_dodas.checks import naming  # noqa: PLC0415
+
+        with naming("engine", settings.engine):
+            choose(settings.engine)
     cores = settings.cores or given or capacity.cores()
     memory = parse_size(settings.memory) if settings.memory else capacity.memory()
     backend = LocalBackend(
-        cores=cores, memory=memory, engine=settings.engine, pull=_pull(settings), logs=logs
+        cores=cores,
+        memory=memory,
+        engine=settings.engine,
+        pull=_pull(settings),
+        logs=logs,
+        worker=Starter,
     )
-    return Place(backend=backend, ceiling=Ceiling(cores=cores, memory=memory))
+    finished = Finished(os.path.join(state, "finished"))
+    return Place(
+        backend=backend,
+        ceiling=Ceiling(cores=cores, memory=memory, gpus=len(gpus.found())),
+        past=finished,
+        finished=finished,
+    )
 
 
 def _htcondor(settings: ExecutorSettings, logs: str, state: str) -> Place:

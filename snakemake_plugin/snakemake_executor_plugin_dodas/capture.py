@@ -108,7 +108,7 @@ def _left_behind(frame: FrameType | None) -> tuple[tuple[str, ...], tuple[str, .
     Their names are in local variables only: ``tmpdir`` of ``shell`` (the command was too long for an
     argument), ``fd`` of ``ScriptBase.evaluate``, ``tmp`` of a notebook's ``execute_script``.
     """
-    marker = import_module("snakemake.common").RULEFUNC_CONTEXT_MARKER
+    marker = import_module("snakemake.shell").RULEFUNC_CONTEXT_MARKER
     files, folders = [], []
     while frame is not None and marker not in frame.f_code.co_varnames:
         match frame.f_code.co_name:
@@ -177,5 +177,6 @@ def install() -> None:
         if isinstance(shell.sp, _Subprocess):
             return
         shell.sp = _Subprocess(shell.sp)
-        shell.singularity = _Containers(shell.singularity)
-        shell.logger.addFilter(_Discreet())
+        if hasattr(shell, "singularity"):  # the next Snakemake has plugins instead
+            shell.singularity = _Containers(shell.singularity)
+        import_module("snakemake.logging").logger.addFilter(_Discreet())

@@ -62,8 +62,14 @@ class Planner:
 
     def course(self, job: Any, *, shared_files: bool) -> Course:
         """Return the course of ``job``, which does its work when it is asked for the first steps."""
-        shared_disk = self._site.shared
-        match modes.mode(job, shared_files=shared_files, shared_disk=shared_disk, left=self._left):
+        asked = modes.Asked(
+            job=job,
+            shared_files=shared_files,
+            shared_disk=self._site.shared,
+            left=self._left,
+            here=self._site.here,
+        )
+        match modes.mode(asked):
             case modes.Mode.DIRECT:
                 return self._single(job, left=not shared_files)
             case modes.Mode.LAYERS:
@@ -127,10 +133,26 @@ class Planner:
         if self._past is not None:
             # As soon as the first layer runs, Snakemake takes note of all jobs anew.
             self._unfinished.update((job, releases.unfinished(job)) for job in group.jobs)
+        done: set[Any] = set()
         for layer in group.toposorted:
+            for job in layer:  # what depends on files of earlier layers was not known before
+                job._resources = job._params = None
             yield from _together([self.course(job, shared_files=shared_files) for job in layer])
             for job in layer if shared_files else ():
                 self._workflow.dag.handle_touch(job)
+            done.update(layer)
+            if shared_files and self._site.here:  # on a pool, what goes on after a kill would miss its inputs
+                self._drop_temporary(group, done)
+
+    def _drop_temporary(self, group: Any, done: set[Any]) -> None:
+        """Remove the temporary files of a group that none of its jobs has still to read, and no other job."""
+        dag = self._workflow.dag
+        if self._workflow.storage_settings.notemp:
+            return
+        coming = {path for job in group.jobs if job not in done for path in (*job.input, *job.output)}
+        for path in dag.get_unneeded_temp_files(group):
+            if path not in coming and path not in dag.targetfiles and os.path.lexists(path):
+                self._run(path.remove(remove_non_empty_dir=True))
 
     def _second_snakemake(self, job: Any, why: str) -> Course:
         if not self._site.shared:
@@ -139,7 +161,8 @@ class Planner:
                 "do not share the disk of this machine",
                 hint="add the rule to localrules, or run where the disk is shared",
             )
-        yield [Part(self._site.worker_step(job, self._name(job), self._worker))]
+        step = self._site.worker_step(job, self._name(job), self._worker)
+        yield [Part(step, None if job.is_group() else job)]
 
     def _part(self, job: Any, image: str | None, iteration: int | None, files: Stored) -> Part:
         if not self._site.shared and self._director.has_conda(job):
@@ -169,7 +192,7 @@ class Planner:
         return self._site.container_step(job, name, command, image, files)
 
     def _image(self, job: Any) -> str | None:
-        url = job.container_img_url or self._site.image
+        url = self._site.container(job)
         return image_name(url) if url and not self._director.has_environment(job) else None
 
     def _settle_tmpdir(self, job: Any, image: str | None) -> None:

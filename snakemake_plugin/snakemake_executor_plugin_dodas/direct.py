@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from snakemake_executor_plugin_dodas import coming
 from snakemake_executor_plugin_dodas.capture import Answer, NotCapturableError, capture
 from snakemake_executor_plugin_dodas.command import Command
 
@@ -32,11 +33,12 @@ class Director:
 
         Like with Snakemake, the container of the rule is then not used.
         """
-        return self.has_conda(job) or bool(self._env_modules and job.env_modules)
+        modules = self._env_modules and getattr(job, "env_modules", None)
+        return self.has_conda(job) or bool(modules) or coming.environment(job) is not None
 
     def has_conda(self, job: Any) -> bool:
         """Return whether the user wants ``job`` in a conda environment of the host."""
-        return bool(self._conda and job.conda_env)
+        return bool(self._conda and getattr(job, "conda_env", None))
 
     def command(self, job: Any, *, image: str | None, iteration: int | None = None) -> Command:
         """Return what runs ``job``.
@@ -72,7 +74,7 @@ class Director:
 
     def _arguments(self, job: Any, image: str | None, iteration: int | None) -> dict[str, Any]:
         workflow = self._workflow
-        return {
+        arguments = {
             "input": job.input._plainstrings(),
             "output": job.output._plainstrings(),
             "params": job.params,
@@ -81,11 +83,11 @@ class Director:
             "resources": job.resources,
             "log": job.log._plainstrings(),
             "rule": job.rule.name,
-            "conda_env": job.conda_env.address if self._conda and job.conda_env else None,
+            "conda_env": job.conda_env.address if self.has_conda(job) else None,
             "container_img": image,
             "singularity_args": "",
             "use_singularity": image is not None,
-            "env_modules": job.env_modules if self._env_modules else None,
+            "env_modules": getattr(job, "env_modules", None) if self._env_modules else None,
             "bench_record": None,
             "jobid": job.jobid,
             "is_shell": job.is_shell,
@@ -94,12 +96,14 @@ class Director:
             "cleanup_scripts": False,
             "shadow_dir": None,
             "edit_notebook": None,
-            "conda_base_path": workflow.conda_base_path,
+            "conda_base_path": getattr(workflow, "conda_base_path", None),
             "basedir": job.rule.basedir,
             "sourcecache_path": workflow.sourcecache.cache_path,
             "runtime_sourcecache_path": workflow.sourcecache.runtime_cache_path,
             "runtime_paths": getattr(workflow, "runtime_paths", None),
         }
+        arguments["run_args"] = coming.run_args(job, workflow, arguments, in_image=image is not None)
+        return arguments
 
 
 def _captured(job: Any, arguments: dict[str, Any], ask: Any) -> Command:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # By default Snakemake starts at most 100 jobs a second, and a timer for that makes a worker wait for a second
 # at its end.  Without a time span it does not; a group would spin, so it keeps one.
-_WORKER = "--quiet progress rules host --max-jobs-per-timespan {limit} --cores {cores}"
+_WORKER = "--quiet progress host --max-jobs-per-timespan {limit} --cores {cores}"
 
 
 class Executor(RealExecutor):
@@ -35,11 +35,16 @@ class Executor(RealExecutor):
         """Connect to the backend; a pool that a file describes comes up when the first job is to run."""
         # Snakemake imports this module at every start; the rest of dodas is needed now.
         from dodas.errors import DodasError  # noqa: PLC0415
+        from snakemake_executor_plugin_dodas.allotment import settle_handover  # noqa: PLC0415
         from snakemake_executor_plugin_dodas.run import comes_later  # noqa: PLC0415
 
         if self.workflow.remote_execution_settings.immediate_submit:
             raise WorkflowError("--immediate-submit is not supported by the executor dodas")
         self._started = time.monotonic()
+        dag: Any = self.dag
+        if len(dag) == 0:
+            return  # with nothing to be done, Snakemake does not call shutdown()
+        settle_handover(self.workflow)
         try:
             if not comes_later(self.executor_settings):
                 self._opened()
@@ -47,7 +52,9 @@ class Executor(RealExecutor):
             raise WorkflowError(f"{error}\n{error.hint}".rstrip()) from error
         rules: Any = getattr(self.workflow, "rules", ())
         if any(getattr(rule, "container_img", None) for rule in rules):
-            self.logger.info("Containers: run by dodas; what Snakemake says of Singularity does not apply")
+            off = getattr(self.executor_settings, "containers", "on") == "off"
+            how = "ignored, as --dodas-containers off asks for" if off else "run by dodas"
+            self.logger.info(f"Containers: {how}; what Snakemake says of Singularity does not apply")
 
     def _opened(self) -> Run:
         """Return the run, which begins when it is first asked for."""
@@ -131,8 +138,10 @@ class Executor(RealExecutor):
     def shutdown(self) -> None:
         """End the run."""
         totals = self._run.close() if self._run is not None else None
-        if totals is not None:
-            self.logger.info(totals.line(time.monotonic() - self._started))
+        if self._run is not None and totals is not None:
+            seconds = time.monotonic() - self._started
+            self.logger.info(totals.line(seconds))
+            self._run.report(self.logger, seconds)
 
     def get_exec_mode(self) -> ExecMode:
         """Return how a second Snakemake has to behave."""
@@ -148,6 +157,8 @@ class Executor(RealExecutor):
         return "all"
 
     def _worker(self, job: Any, cores: int) -> str:
+        from snakemake_executor_plugin_dodas.second.words import quoted  # noqa: PLC0415
+
         limit = "1000/1s" if job.is_group() else "100/0s"
         # Of options that are given twice Snakemake takes the last.
-        return f"{self.format_job_exec(job)} {_WORKER.format(limit=limit, cores=cores)}"
+        return f"{quoted(self.format_job_exec(job), job)} {_WORKER.format(limit=limit, cores=cores)}"

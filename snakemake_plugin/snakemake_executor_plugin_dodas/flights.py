@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dodas.backend import Backend
 from dodas.errors import DodasError
 from dodas.step import Result
-from snakemake_executor_plugin_dodas import reports
+from snakemake_executor_plugin_dodas import failures, reports
 from snakemake_executor_plugin_dodas.course import Course
+from snakemake_executor_plugin_dodas.finished import Finished
+from snakemake_executor_plugin_dodas.flight import Flight
 from snakemake_executor_plugin_dodas.follow import Follower
 from snakemake_executor_plugin_dodas.part import Part
+from snakemake_executor_plugin_dodas.used.efficiency import Efficiency
 
 
 class Desk(Protocol):
@@ -40,36 +42,6 @@ class Desk(Protocol):
         """The steps of ``job`` cannot be made, or not be finished."""
 
 
-@dataclass(slots=True, eq=False)
-class _Flight:
-    """A job, its course, and what was submitted last."""
-
-    job: Any
-    course: Course
-    parts: list[Part] = field(default_factory=list)
-    results: dict[str, Result] = field(default_factory=dict)
-
-    def open(self) -> list[str]:
-        return [part.step.id for part in self.parts if part.step.id not in self.results]
-
-    def words(self) -> dict[Any, str]:
-        return {part.job: part.step.identity for part in self.parts if part.step.identity}
-
-    def failure(self) -> Result | None:
-        # The first that failed is the reason; others may have been cancelled because of it.
-        return next((result for result in self.results.values() if not result.ok), None)
-
-    def advance(self) -> bool:
-        """Make the next parts; return whether there are any."""
-        answers = [self.results[part.step.id] for part in self.parts] if self.parts else None
-        self.results = {}
-        try:
-            self.parts = self.course.send(answers)  # type: ignore[arg-type]  # None starts it
-        except StopIteration:
-            return False
-        return True
-
-
 class Flights:
     """Follows jobs along their courses.
 
@@ -79,20 +51,37 @@ class Flights:
         backend: Where steps run.
         desk: Takes the reports.
         here: Whether that is this machine.
+        secrets: Variables whose values are not for people to read.
+        finished: Notes on steps that finished; ``None`` if the backend keeps them.
+
+    Attributes:
+        totals: Sums over all steps so far.
+        efficiency: The same, and more, for each rule.
     """
 
-    def __init__(self, backend: Backend, desk: Desk, *, here: bool = True) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        desk: Desk,
+        *,
+        here: bool = True,
+        secrets: Mapping[str, str] | None = None,
+        finished: Finished | None = None,
+    ) -> None:
         self.totals = reports.Totals()
+        self.efficiency = Efficiency()
         self._here = here
+        self._secrets = secrets or {}
+        self._finished = finished
         self._desk = desk
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[str, Flight] = {}
         self._parts: dict[str, Part] = {}
         self._cancelled = False
-        self._follower = Follower(backend, self._ended, self._delayed)
+        self._follower = Follower(backend, self._ended, self._delayed, self._noted)
 
     def start(self, courses: Iterable[tuple[Any, Course]]) -> None:
         """Begin the courses of jobs; their first steps are submitted together."""
-        self._submit([flight for job, course in courses if self._begin(flight := _Flight(job, course))])
+        self._submit([flight for job, course in courses if self._begin(flight := Flight(job, course))])
 
     def cancel(self) -> None:
         """End all steps; no job is reported any more."""
@@ -106,29 +95,43 @@ class Flights:
         finally:
             for part in self._parts.values():
                 part.tidy()
+            if self._finished is not None:
+                self._finished.close(recorded=not self._cancelled)
 
-    def _begin(self, flight: _Flight) -> bool:
+    def _begin(self, flight: Flight) -> bool:
         """Make the first parts of a job; return whether there is anything to submit."""
         try:
             self._desk.begins(flight.job)
             if self._advance(flight):
                 self._desk.submitted(flight.job, flight.words())
                 return True
-            self._desk.submitted(flight.job, {})
+            self._desk.submitted(flight.job, flight.words())
             self._desk.succeeded(flight.job)
         except Exception as error:  # whatever is wrong with a rule concerns its jobs only
             self._desk.broke(flight.job, error)
         return False
 
-    def _advance(self, flight: _Flight) -> bool:
-        more = flight.advance()
-        if more:
-            self._parts.update((part.step.id, part) for part in flight.parts)
-            self._flights.update((part.step.id, flight) for part in flight.parts)
-        return more
+    def _advance(self, flight: Flight) -> bool:
+        """Make the next parts that have something left to do; return whether there are any."""
+        while flight.advance():
+            self._take_over(flight)
+            parts = flight.left()
+            if parts:
+                self._parts.update((part.step.id, part) for part in parts)
+                self._flights.update((part.step.id, flight) for part in parts)
+                return True
+        return False
 
-    def _submit(self, flights: Sequence[_Flight]) -> None:
-        steps = [part.step for flight in flights for part in flight.parts]
+    def _take_over(self, flight: Flight) -> None:
+        """Give the results of an earlier run to those of its parts that finished there."""
+        for part in flight.parts:
+            result = None if self._finished is None else self._finished.result(part.step)
+            if result is not None:
+                part.tidy()
+                flight.results[part.step.id] = result
+
+    def _submit(self, flights: Sequence[Flight]) -> None:
+        steps = [part.step for flight in flights for part in flight.left()]
         try:
             if steps:
                 self._follower.submit(steps)
@@ -141,34 +144,53 @@ class Flights:
                 for flight in flights:
                     self._submit([flight])
 
-    def _drop(self, flight: _Flight) -> None:
-        for part in flight.parts:
+    def _drop(self, flight: Flight) -> None:
+        for part in flight.left():
             del self._flights[part.step.id]
             self._parts.pop(part.step.id).tidy()
 
     def _delayed(self, step: str, why: str) -> None:
         # This machine waits for images only, which is nothing to write home about.
-        if not self._here and step in self._flights and not self._cancelled:
-            self._desk.delayed(self._flights[step].job, why)
+        flight = self._flights.get(step)
+        if not self._here and flight is not None and not self._cancelled:
+            self._desk.delayed(flight.job, why)
+
+    def _noted(self, result: Result) -> None:
+        # At once: what is told to Snakemake waits for its scheduler, which may be busy for seconds.
+        if result.ok and self._finished is not None:
+            self._finished.add(self._parts[result.step].step, result)
 
     def _ended(self, result: Result) -> None:
         flight = self._flights.pop(result.step)
-        self._parts.pop(result.step).tidy()
-        self.totals.add(result)
+        self._count(flight, self._parts.pop(result.step), result)
         flight.results[result.step] = result
-        reports.drop_empty_logs(result)
+        failures.drop_empty_logs(result)
         if self._cancelled:
             return
         if flight.open():
             if not result.ok:
                 self._follower.cancel(flight.open())
         elif failure := flight.failure():
-            reason = reports.failure(failure, here=self._here)
-            self._desk.failed(flight.job, reason, reports.printed(failure))
+            self._fail(flight, *failure)
         else:
             self._continue(flight)
 
-    def _continue(self, flight: _Flight) -> None:
+    def _fail(self, flight: Flight, part: Part, result: Result) -> None:
+        try:
+            reason = failures.block(flight.job, part, result, self._secrets)
+        except Exception as error:  # a job that nobody reports on would be waited for for ever
+            self._desk.broke(flight.job, error)
+        else:
+            self._desk.failed(flight.job, reason, failures.logs(result))
+
+    def _count(self, flight: Flight, part: Part, result: Result) -> None:
+        part.tidy()
+        job = flight.job if part.job is None else part.job
+        self.totals.add(result)
+        self.efficiency.add(job, part.step, result, first=job not in flight.ended)
+        flight.ended.add(job)
+
+    def _continue(self, flight: Flight) -> None:
         try:
             more = self._advance(flight)
         except Exception as error:

@@ -1,19 +1,14 @@
-"""What people read: why a step failed, what a job took, what the run took."""
+"""What people read: what a job took, what the run took."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from dodas.errors import DodasError
 from dodas.step import Failure, Result, Usage
 
-_TAIL_LINES = 12
-_TAIL_BYTES = 16384
-_WIDTH = 500
 MIB = 1 << 20
 
 
@@ -41,52 +36,6 @@ class Totals:
         )
 
 
-def failure(result: Result, *, here: bool = True) -> str:
-    """Return why a step failed, with the last lines that it printed.
-
-    Args:
-        result: Of the step.
-        here: Whether it ran on this machine, which goes without saying.
-    """
-    reason = result.reason or f"exit status {result.exit_code}"
-    if not here and result.node and result.node not in reason:
-        reason = f"{reason}, on {result.node}"
-    for what, path in (("standard error", result.stderr), ("standard output", result.stdout)):
-        lines = tail(path)
-        if lines:
-            return f"{reason}\nLast lines of {what}:\n    " + "\n    ".join(lines)
-    return reason
-
-
-def explain(error: DodasError) -> str:
-    """Return an error and what to do about it."""
-    return f"{error}\nhint: {error.hint}" if error.hint else str(error)
-
-
-def printed(result: Result) -> list[str]:
-    """Return the logs of a step that hold something."""
-    return [path for path in (result.stderr, result.stdout) if path and _length(path)]
-
-
-def drop_empty_logs(result: Result) -> None:
-    """Remove the logs of a step that printed nothing."""
-    for path in (result.stderr, result.stdout):
-        if path and _length(path) == 0:
-            os.remove(path)
-
-
-def tail(path: str | None) -> list[str]:
-    """Return the last lines of a log; none if it is empty or absent."""
-    try:
-        with open(path or "", "rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - _TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return []
-    return [_shortened(line) for line in text.rstrip().splitlines()[-_TAIL_LINES:]]
-
-
 def write_benchmark(job: Any, usages: Sequence[Usage], *, extended: bool) -> None:
     """Write the file of ``benchmark:`` as Snakemake does; what is not measured stays ``-``."""
     records = [_record(job, usage) for usage in usages]
@@ -107,14 +56,3 @@ def _record(job: Any, usage: Usage) -> Any:
     record.wildcards, record.params, record.resources = job.wildcards, job.params, job.resources
     record.input = job.input._plainstrings()
     return record
-
-
-def _shortened(line: str) -> str:
-    return line if len(line) <= _WIDTH else line[:_WIDTH] + "…"
-
-
-def _length(path: str) -> int | None:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return None

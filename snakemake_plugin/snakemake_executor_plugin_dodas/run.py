@@ -5,42 +5,61 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from snakemake_interface_executor_plugins.settings import DeploymentMethod, SharedFSUsage
+from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
-from snakemake_executor_plugin_dodas import capture, releases
+from snakemake_executor_plugin_dodas import capture, checks, coming, releases
+from snakemake_executor_plugin_dodas.allotment import lacking_gpus
 from snakemake_executor_plugin_dodas.backends import connect
 from snakemake_executor_plugin_dodas.course import Planner
 from snakemake_executor_plugin_dodas.direct import Director
+from snakemake_executor_plugin_dodas.explain import Explanation
 from snakemake_executor_plugin_dodas.flights import Flights
+from snakemake_executor_plugin_dodas.modes import Asked
 from snakemake_executor_plugin_dodas.reports import Totals
 from snakemake_executor_plugin_dodas.settings import ExecutorSettings
 from snakemake_executor_plugin_dodas.steps import Site, Worker
+from snakemake_executor_plugin_dodas.used.summary import summary
 from snakemake_executor_plugin_dodas.volumes import parse_volume
 
 _RUN = re.compile(r"\d{4}-\d\d-\d\dT\d{6}\.\d{6}")
 _KEPT_RUNS = 9  # and the one that begins
+# What Snakemake has to see of files to work as if all jobs saw them too.
+_VIEWS = {SharedFSUsage.INPUT_OUTPUT, SharedFSUsage.STORAGE_LOCAL_COPIES}
 
 
 class Run:
     """Jobs go in, reports come out at the executor."""
 
-    def __init__(self, planner: Planner, flights: Flights, logs: str) -> None:
+    def __init__(
+        self,
+        planner: Planner,
+        flights: Flights,
+        logs: str,
+        report: str | None,
+        explanation: Explanation,
+    ) -> None:
         self._planner = planner
+        self._explanation = explanation
         self._flights = flights
         self._logs = logs
+        self._report = report
+        self._cancelled = False
         self._closed = False
 
     def start(self, jobs: Sequence[Any], *, shared_files: bool) -> None:
         """Start jobs; see :class:`~snakemake_executor_plugin_dodas.flights.Flights`."""
+        self._explanation.of(jobs)  # a checkpoint may have brought new ones
         self._flights.start((job, self._planner.course(job, shared_files=shared_files)) for job in jobs)
 
     def cancel(self) -> None:
         """Ask all steps to end."""
+        self._cancelled = True
         self._flights.cancel()
 
     def close(self) -> Totals | None:
@@ -54,6 +73,25 @@ class Run:
             os.rmdir(self._logs)
         return self._flights.totals
 
+    def report(self, logger: Any, seconds: float) -> None:
+        """Tell what is worth a look about the resources of rules, and write the file that the user wants.
+
+        Args:
+            logger: Takes what to tell, also that the file cannot be written.
+            seconds: How long the run took.
+        """
+        uses = list(self._flights.efficiency)
+        if told := summary(uses):
+            logger.info(told)
+        if self._report:
+            from snakemake_executor_plugin_dodas.used.files import write  # noqa: PLC0415 - asked for by few
+
+            try:
+                complete = not self._cancelled
+                write(self._report, uses, began=time.time() - seconds, seconds=seconds, complete=complete)
+            except OSError as error:
+                logger.warning(f"--dodas-report {self._report}: cannot be written: {error.strerror or error}")
+
 
 def comes_later(settings: ExecutorSettings | None) -> bool:
     """Return whether there need be no backend before there is a job for it: that of a pool to be brought up.
@@ -61,11 +99,15 @@ def comes_later(settings: ExecutorSettings | None) -> bool:
     Raises:
         SpecError: The pool's file will not do.
     """
-    from dodas.pool.description.reading import read  # noqa: PLC0415 - needed by few
+    if settings is None or not settings.pool:
+        return False
+    # Needed by few, and slow to import.
     from dodas.pool.visits import is_file  # noqa: PLC0415
 
-    if settings is None or not settings.pool or not is_file(settings.pool):
+    if not is_file(settings.pool):
         return False
+    from dodas.pool.description.reading import read  # noqa: PLC0415
+
     read(settings.pool)
     return True
 
@@ -79,10 +121,13 @@ def open_run(executor: Any, *, worker: Worker) -> Run:
     workflow, settings = executor.workflow, executor.executor_settings or ExecutorSettings()
     workdir = os.getcwd()
     state = os.path.join(workdir, ".snakemake", "dodas")
-    volumes = tuple(map(parse_volume, settings.volume))
+    with checks.naming("volume", settings.volume):
+        volumes = tuple(map(parse_volume, settings.volume))
     logs = _new_logs(state)
     place = connect(settings, logs=logs, state=state, cores=workflow.resource_settings.cores)
     capture.install()
+    for sentence in lacking_gpus(executor.dag.needrun_jobs(), place.ceiling):
+        executor.logger.warning(sentence)
     if place.ceiling.cores is not None:
         _limit_threads(workflow.resource_settings, max(1, int(place.ceiling.cores)))
     site = Site(
@@ -94,22 +139,38 @@ def open_run(executor: Any, *, worker: Worker) -> Run:
         volumes=volumes,
         network=settings.network == "host",
         image=settings.image or "",
+        containers=settings.containers == "on",
         here=place.here,
         shared=place.shared,
     )
-    methods = workflow.deployment_settings.deployment_method
+    methods = coming.deployment_methods(workflow)
     director = Director(
         workflow,
         keep_scripts=not workflow.execution_settings.cleanup_scripts,
-        conda=DeploymentMethod.CONDA in methods,
-        env_modules=DeploymentMethod.ENV_MODULES in methods,
+        conda="conda" in methods,
+        env_modules="envmodules" in methods,
     )
     usage = set(workflow.storage_settings.shared_fs_usage)
-    seen = usage & {SharedFSUsage.INPUT_OUTPUT, SharedFSUsage.STORAGE_LOCAL_COPIES}
+    seen = usage & _VIEWS
     # On a disk that is shared, local copies of several jobs would have the same paths.
     left = not seen and not place.shared
     planner = Planner(workflow, site, director, worker, place.past, left=left)
-    return Run(planner, Flights(place.backend, executor, here=place.here), logs)
+    flights = Flights(
+        place.backend, executor, here=place.here, secrets=site.declared, finished=place.finished
+    )
+    shared_files = seen == _VIEWS
+
+    def ask(job: Any) -> Asked:
+        return Asked(job=job, shared_files=shared_files, shared_disk=place.shared, left=left, here=place.here)
+
+    def container(job: Any) -> str | None:
+        return None if director.has_environment(job) else site.container(job)
+
+    tell = executor.logger.info if settings.explain else None
+    explanation = Explanation(ask, container, tell=tell, warn=executor.logger.warning)
+    if settings.explain:
+        explanation.of(executor.dag.get_job_group(job) or job for job in executor.dag.needrun_jobs())
+    return Run(planner, flights, logs, settings.report, explanation)
 
 
 def _new_logs(state: str) -> str:

@@ -9,6 +9,8 @@ from typing import Optional
 
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
+from snakemake_executor_plugin_dodas.used.option import parse_report
+
 common_settings = CommonSettings(
     non_local_exec=True,
     implies_no_shared_fs=False,
@@ -34,11 +36,14 @@ class ExecutorSettings(ExecutorSettingsBase):
         condor: Submit commands and attributes for all jobs there.
         engine: Container engine for rules with ``container:``.
         image: Container for rules without one.
+        containers: Whether ``container:`` is honoured.
         cores: Processors that all steps together may use.
         memory: Memory that all steps together may use.
         network: Whether steps in containers reach the network.
         volume: More of this machine for steps in containers.
         image_pull: When images are fetched.
+        explain: Whether it is told how the jobs of each rule are run.
+        report: File for what each rule asked for and used.
     """
 
     backend: str = field(
@@ -47,6 +52,7 @@ class ExecutorSettings(ExecutorSettingsBase):
             "help": "Where steps run: on this machine, or on a pool of HTCondor (default: local, and "
             "htcondor where a pool is given).",
             "choices": ["local", "htcondor"],
+            "env_var": True,
         },
     )
     pool: Optional[str] = field(
@@ -56,6 +62,7 @@ class ExecutorSettings(ExecutorSettingsBase):
             "the file (.yaml) that describes one, which comes, and goes by itself when it has nothing to do "
             "(default: the one that this machine's HTCondor is configured for).",
             "metavar": "NAME",
+            "env_var": True,
         },
     )
     shared_disk: str = field(
@@ -64,6 +71,7 @@ class ExecutorSettings(ExecutorSettingsBase):
             "help": "Whether the nodes of the pool see the working directory under the same path; without "
             "that, files are brought and fetched (default: auto, as the pool's FILESYSTEM_DOMAIN says).",
             "choices": ["auto", "yes", "no"],
+            "env_var": True,
         },
     )
     bundle: str = field(
@@ -72,6 +80,7 @@ class ExecutorSettings(ExecutorSettingsBase):
             "help": "Steps that may share one job of the pool: a number, off, or auto, by how long they take "
             "(default: auto).",
             "metavar": "auto|N|off",
+            "env_var": True,
         },
     )
     on_hold: str = field(
@@ -80,6 +89,7 @@ class ExecutorSettings(ExecutorSettingsBase):
             "help": "What to do about a job that the pool holds: release it a few times, count it as failed, "
             "or wait for somebody to release it (default: retry).",
             "choices": ["retry", "fail", "wait"],
+            "env_var": True,
         },
     )
     condor: list[str] = field(
@@ -97,6 +107,7 @@ class ExecutorSettings(ExecutorSettingsBase):
             "help": "Container engine for rules with a container directive; `dodas doctor` lists those that "
             "work here (default: auto, the best of them).",
             "metavar": "NAME",
+            "env_var": True,
         },
     )
     image: Optional[str] = field(
@@ -104,6 +115,16 @@ class ExecutorSettings(ExecutorSettingsBase):
         metadata={
             "help": "Image for jobs of rules without a container directive, such as docker://debian:12.",
             "metavar": "IMAGE",
+            "env_var": True,
+        },
+    )
+    containers: str = field(
+        default="on",
+        metadata={
+            "help": "Whether the container directive of rules is honoured; off runs all jobs on the host "
+            "(default: on).",
+            "choices": ["on", "off"],
+            "env_var": True,
         },
     )
     cores: Optional[int] = field(
@@ -112,6 +133,7 @@ class ExecutorSettings(ExecutorSettingsBase):
             "help": "Processors that all steps together may use on this machine, and the most threads of one "
             "(default: all that this process may use).",
             "metavar": "N",
+            "env_var": True,
         },
     )
     memory: Optional[str] = field(
@@ -120,6 +142,7 @@ class ExecutorSettings(ExecutorSettingsBase):
             "help": "Memory that all steps together may use on this machine, such as 8GB or 512MiB "
             "(default: all that this process may use).",
             "metavar": "SIZE",
+            "env_var": True,
         },
     )
     network: str = field(
@@ -127,6 +150,7 @@ class ExecutorSettings(ExecutorSettingsBase):
         metadata={
             "help": "Network of steps in containers: that of the host, or none (default: host).",
             "choices": ["host", "none"],
+            "env_var": True,
         },
     )
     volume: list[str] = field(
@@ -144,5 +168,34 @@ class ExecutorSettings(ExecutorSettingsBase):
             "help": "When to fetch images from their registry: those that are missing, always (to notice "
             "that a tag moved), or never (default: missing).",
             "choices": ["missing", "always", "never"],
+            "env_var": True,
         },
     )
+    report: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "File to write at the end about what each rule asked for and used, with a proposal for "
+            "its resources. Its name ends in .json, .tsv or .csv.",
+            "metavar": "FILE",
+            "parse_func": parse_report,
+            "unparse_func": str,
+            "env_var": True,
+        },
+    )
+    explain: bool = field(
+        default=False,
+        metadata={
+            "help": "Tell, before jobs run, in which way those of each rule do (by their bare command, or in "
+            "a second Snakemake), in which container, and why.",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        """See that the values make sense, whoever gave them.
+
+        Raises:
+            WorkflowError: One does not; it names the option.
+        """
+        from snakemake_executor_plugin_dodas.checks import check  # noqa: PLC0415 - not at every start
+
+        check(self)

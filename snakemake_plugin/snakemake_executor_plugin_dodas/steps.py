@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 from dodas.errors import SpecError
 from dodas.step import Input, Mount, Step
-from snakemake_executor_plugin_dodas import library, staging
-from snakemake_executor_plugin_dodas.allotment import Ceiling, allot, hints
+from snakemake_executor_plugin_dodas import coming, library, staging
+from snakemake_executor_plugin_dodas.allotment import Ceiling, allot, hints, with_room
 from snakemake_executor_plugin_dodas.command import Command
 from snakemake_executor_plugin_dodas.kinds import is_simultaneous
+from snakemake_executor_plugin_dodas.second.words import words
 from snakemake_executor_plugin_dodas.stored import NOTHING, Stored
 from snakemake_executor_plugin_dodas.volumes import mounts
 
@@ -47,6 +48,7 @@ class Site:
         volumes: What the user shows to all containers.
         network: Whether containers reach the network.
         image: Image for jobs that name none, as a ``container:`` directive names it; empty for none.
+        containers: Whether there are containers at all.
         here: Whether steps run on this machine.
         shared: Whether they see its files.
     """
@@ -59,8 +61,13 @@ class Site:
     volumes: tuple[Mount, ...] = ()
     network: bool = True
     image: str = ""
+    containers: bool = True
     here: bool = True
     shared: bool = True
+
+    def container(self, job: Any) -> str | None:
+        """Return the image for a single job, as a ``container:`` directive names it; ``None`` on the host."""
+        return (coming.image_of(job) or self.image or None) if self.containers else None
 
     def host_step(self, job: Any, name: str, command: Command, stored: Stored = NOTHING) -> Step:
         """Return the step that runs ``command`` without a container.
@@ -102,14 +109,13 @@ class Site:
 
     def worker_step(self, job: Any, name: str, worker: Worker) -> Step:
         """Return the step that runs ``job`` in a second Snakemake."""
-        resources = allot(job, self.guesses, self.ceiling)
+        resources = with_room(allot(job, self.guesses, self.ceiling), self.ceiling)
         # Jobs that are tied by pipes and services run at once or not at all, even where there is less.
         cores = job.threads if is_simultaneous(job) else resources.cores
         command = worker(job, max(1, int(cores)))
         env = {**os.environ, **self.declared}
-        return self._step(
-            job, name, argv=("/bin/sh", "-c", command), env=env, cwd=self.workdir, resources=resources
-        )
+        argv = (words(command) if self.here else None) or ("/bin/sh", "-c", command)
+        return self._step(job, name, argv=argv, env=env, cwd=self.workdir, resources=resources)
 
     def own_env(self, command: Command) -> dict[str, str]:
         """Return what a command gets where it does not get all variables of this machine."""

@@ -14,7 +14,12 @@ import pytest
 
 from installations import PACKAGES, PROJECT, ROOTS, clean_environment
 
-FRONT_ENDS = ("dodas_cwl", "snakemake_executor_plugin_dodas", "snakemake_storage_plugin_dynafed")
+FRONT_ENDS = (
+    "dodas_cwl",
+    "snakemake_executor_plugin_dodas",
+    "snakemake_software_deployment_plugin_dodas",
+    "snakemake_storage_plugin_dynafed",
+)
 
 # part -> parts of the project it may import besides itself; "dodas" is what lies at the top of the package
 MAY_IMPORT = {
@@ -36,6 +41,8 @@ MAY_IMPORT = {
     },
 }
 EVERYTHING_IN_DODAS = {"dodas.cli", "dodas.shims", *FRONT_ENDS}
+# What a `container:` directive means is said in one place.
+SHARED = {"snakemake_software_deployment_plugin_dodas": "snakemake_executor_plugin_dodas"}
 
 # distribution that is imported -> the only places that may
 ONLY_IN = {
@@ -45,8 +52,9 @@ ONLY_IN = {
     "rocrate": ("dodas_cwl",),
     "ruamel": ("dodas_cwl",),
     "snakemake": ("snakemake_executor_plugin_dodas",),
-    "snakemake_interface_common": ("snakemake_executor_plugin_dodas", "snakemake_storage_plugin_dynafed"),
+    "snakemake_interface_common": FRONT_ENDS[1:],
     "snakemake_interface_executor_plugins": ("snakemake_executor_plugin_dodas",),
+    "snakemake_interface_software_deployment_plugins": ("snakemake_software_deployment_plugin_dodas",),
     "snakemake_interface_storage_plugins": ("snakemake_storage_plugin_dynafed",),
     # The second for `dockerLoad: URL`.
     "requests": ("dodas.containers.registry", "dodas_cwl.images", "dodas.pool.providers"),
@@ -131,7 +139,7 @@ def is_allowed(one: Import) -> bool:
     if importer == imported:
         return True
     if importer in EVERYTHING_IN_DODAS or one.importer == "dodas.__main__":
-        return imported not in FRONT_ENDS
+        return imported not in FRONT_ENDS or imported == SHARED.get(importer)
     return imported in MAY_IMPORT[importer]
 
 
@@ -216,6 +224,7 @@ def test_importing_is_light(module: str) -> None:
     ("plugin", "loaded"),
     [
         ("snakemake_executor_plugin_dodas", []),
+        ("snakemake_software_deployment_plugin_dodas", []),
         ("snakemake_storage_plugin_dynafed", ["snakemake"]),  # by the interface for storage
     ],
 )

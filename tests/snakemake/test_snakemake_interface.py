@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from snakemake.common.tests import TestWorkflowsLocalStorageBase
+from snakemake_interface_common.plugin_registry.tests import TestRegistryBase
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from snakemake_executor_plugin_dodas import ExecutorSettings
@@ -28,10 +29,29 @@ class TestInterface(TestWorkflowsLocalStorageBase):  # type: ignore[misc]
         return ExecutorSettings()
 
 
-def test_the_plugin_is_valid() -> None:
-    plugin: Any = ExecutorPluginRegistry().get_plugin("dodas")
-    assert plugin.settings_cls is ExecutorSettings
-    assert plugin.common_settings.non_local_exec
+class TestRegistry(TestRegistryBase):
+    """The suite that comes with Snakemake's interface for what a plugin says of itself."""
+
+    __test__ = True
+
+    def get_registry(self) -> ExecutorPluginRegistry:
+        # Other executors may be installed, and it takes all options for those of the one plugin.
+        registry: Any = object.__new__(ExecutorPluginRegistry)
+        registry.plugins = {"dodas": ExecutorPluginRegistry().get_plugin("dodas")}
+        return registry  # type: ignore[no-any-return]
+
+    def get_test_plugin_name(self) -> str:
+        return "dodas"
+
+    def validate_plugin(self, plugin: Any) -> None:
+        assert plugin.settings_cls is ExecutorSettings
+        assert plugin.common_settings.non_local_exec
+
+    def get_example_args(self) -> list[str]:
+        return ["--dodas-backend", "htcondor", "--dodas-cores", "3", "--dodas-volume", "/usr", "/etc:rw"]
+
+    def validate_settings(self, settings: Any, plugin: Any) -> None:
+        assert settings == ExecutorSettings(backend="htcondor", cores=3, volume=["/usr", "/etc:rw"])
 
 
 def test_being_installed_costs_nothing_but_the_interface() -> None:
@@ -54,6 +74,8 @@ print(*sorted(set(sys.modules) - before))
         "snakemake_executor_plugin_dodas",
         "snakemake_executor_plugin_dodas.executor",
         "snakemake_executor_plugin_dodas.settings",
+        "snakemake_executor_plugin_dodas.used",
+        "snakemake_executor_plugin_dodas.used.option",
     ]
 
 

@@ -7,7 +7,8 @@ from functools import cache
 
 from dodas.containers.engines.base import Engine
 
-# name -> (module, class), the best first.  Modules are imported when their engine is asked for.
+# name -> (module, class), the best first.  Modules are imported when their engine is asked for; those with a
+# dot in their names are not of this package.
 ENGINES = {
     "namespace": ("namespace", "Namespace"),
     "fuse": ("fuse", "Fuse"),
@@ -26,5 +27,6 @@ def engine(name: str) -> Engine:
         KeyError: There is no such engine.
     """
     module, kind = ENGINES[name]
-    made: Engine = getattr(importlib.import_module(f"dodas.containers.engines.{module}"), kind)()
+    path = module if "." in module else f"dodas.containers.engines.{module}"
+    made: Engine = getattr(importlib.import_module(path), kind)()
     return made

@@ -1,0 +1,1 @@
+"""The executor against Snakemake's own, cluster-generic, and udocker in place of apptainer."""

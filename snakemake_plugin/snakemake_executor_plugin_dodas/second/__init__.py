@@ -1,0 +1,1 @@
+"""Worker mode: the second Snakemake of a job, here as a fork of one that is loaded."""
