@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol, cast
 
 from dodas.backend import Backend
@@ -39,7 +40,7 @@ class Place:
         here: Whether steps run on this machine.
         shared: Whether they see its files.
         past: What it knows of an earlier run that was killed.
-        finished: Where steps are noted as soon as they finished, for backends that do not know by themselves.
+        finished: Where steps are noted as soon as they finish, for backends that do not know by themselves.
     """
 
     backend: Backend
@@ -85,15 +86,15 @@ def _local(settings: ExecutorSettings, logs: str, state: str, given: int | None)
             choose(settings.engine)
     cores = settings.cores or given or capacity.cores()
     memory = parse_size(settings.memory) if settings.memory else capacity.memory()
+    finished = Finished(os.path.join(state, "finished"))
     backend = LocalBackend(
         cores=cores,
         memory=memory,
         engine=settings.engine,
         pull=_pull(settings),
         logs=logs,
-        worker=Starter,
+        worker=partial(Starter, note=finished.note),
     )
-    finished = Finished(os.path.join(state, "finished"))
     return Place(
         backend=backend,
         ceiling=Ceiling(cores=cores, memory=memory, gpus=len(gpus.found())),

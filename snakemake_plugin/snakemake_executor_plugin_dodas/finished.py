@@ -1,8 +1,9 @@
 """Steps of this machine that finished, for a run that comes after a kill.
 
 Snakemake records jobs when it gets round to it, many at once.  Whoever kills it in between leaves jobs that
-are done and not known to be.  So each step that finished is noted here at once, by its identity, before
-Snakemake is told.  How the next run recognises one of them is said in :mod:`.identity`.
+are done and not known to be.  So each step that finishes is noted by its identity, at once and by the process
+that looks after it, which outlives the kill for long enough (:attr:`dodas.containers.launch.Launch.note`).
+How the next run recognises one of them is said in :mod:`.identity`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import json
 import os
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 
 from dodas.step import Result, Step, Usage
 
@@ -28,8 +28,8 @@ class Finished:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._file: int | None = None
         self._usages = dict(_read(path))
+        self._words: dict[str, str] = {}
 
     def known(self, steps: Sequence[Step]) -> Collection[str]:
         """Return the ids of steps that finished in an earlier run and whose outputs are still there."""
@@ -45,24 +45,23 @@ class Finished:
         usage = self._usages.get(step.identity)
         return None if usage is None else Result(step=step.id, exit_code=0, usage=usage)
 
-    def add(self, step: Step, result: Result) -> None:
-        """Note that ``step`` finished well; a note that cannot be written is missed after a kill only."""
-        if not step.identity:
-            return
-        line = json.dumps([step.identity, asdict(result.usage)], separators=(",", ":")) + "\n"
-        with suppress(OSError):
-            if self._file is None:
-                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-            os.write(self._file, line.encode())
+    def expect(self, steps: Sequence[Step]) -> None:
+        """Get ready for the start of ``steps``."""
+        self._words.update((step.id, step.identity) for step in steps if step.identity)
+
+    def note(self, step: str) -> tuple[str, str] | None:
+        """Return what the launch of a step has to note, once; ``None`` if nobody could take it over."""
+        word = self._words.pop(step, "")
+        return (self._path, word) if word else None
 
     def close(self, *, recorded: bool) -> None:
         """End the notes; they go if Snakemake has ``recorded`` all jobs that finished."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
         if recorded:
             with suppress(FileNotFoundError):
                 os.remove(self._path)
+
+
+_USAGE = ("wall", "cpu", "peak_memory", "read", "written")
 
 
 def _read(path: str) -> list[tuple[str, Usage]]:
@@ -70,9 +69,9 @@ def _read(path: str) -> list[tuple[str, Usage]]:
     with suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
         for line in file:
             # The last line may be cut off, by a full disk.
-            with suppress(ValueError, TypeError):
-                identity, usage = json.loads(line)
-                found.append((str(identity), Usage(**usage)))
+            with suppress(ValueError, TypeError, KeyError):
+                identity, outcome = json.loads(line)
+                found.append((str(identity), Usage(**{name: outcome[name] for name in _USAGE})))
     return found
 
 

@@ -77,7 +77,7 @@ class Flights:
         self._flights: dict[str, Flight] = {}
         self._parts: dict[str, Part] = {}
         self._cancelled = False
-        self._follower = Follower(backend, self._ended, self._delayed, self._noted)
+        self._follower = Follower(backend, self._ended, self._delayed)
 
     def start(self, courses: Iterable[tuple[Any, Course]]) -> None:
         """Begin the courses of jobs; their first steps are submitted together."""
@@ -132,6 +132,8 @@ class Flights:
 
     def _submit(self, flights: Sequence[Flight]) -> None:
         steps = [part.step for flight in flights for part in flight.left()]
+        if self._finished is not None:
+            self._finished.expect(steps)
         try:
             if steps:
                 self._follower.submit(steps)
@@ -154,11 +156,6 @@ class Flights:
         flight = self._flights.get(step)
         if not self._here and flight is not None and not self._cancelled:
             self._desk.delayed(flight.job, why)
-
-    def _noted(self, result: Result) -> None:
-        # At once: what is told to Snakemake waits for its scheduler, which may be busy for seconds.
-        if result.ok and self._finished is not None:
-            self._finished.add(self._parts[result.step].step, result)
 
     def _ended(self, result: Result) -> None:
         flight = self._flights.pop(result.step)

@@ -1,10 +1,9 @@
-"""Waiting for what a backend tells; nothing wakes while nothing is in flight."""
+"""One thread that waits for what a backend tells; it sleeps while nothing is in flight."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
 
 from dodas.backend import Backend, Finished, Preparing
 from dodas.errors import DodasError
@@ -14,36 +13,26 @@ from dodas.step import Failure, Result, Step
 class Follower:
     """Hands steps to a backend and results to a function.
 
-    The function is called once for each step that was submitted, one at a time and in a thread of its own; it
-    may submit more.  While it waits for whatever it has to, results go on to be noted.
+    The function is called once for each step that was submitted, one at a time and in the follower's own
+    thread; it may submit more.
 
     Args:
         backend: Where steps run.
         ended: The function.
-        delayed: Is told what holds up which step.
-        noted: Is given each result at once, maybe long before ``ended``; it must not wait for anything.
+        delayed: Is told, in the same thread, what holds up which step.
     """
 
     def __init__(
-        self,
-        backend: Backend,
-        ended: Callable[[Result], None],
-        delayed: Callable[[str, str], None],
-        noted: Callable[[Result], None],
+        self, backend: Backend, ended: Callable[[Result], None], delayed: Callable[[str, str], None]
     ) -> None:
         self._backend = backend
         self._ended = ended
         self._delayed = delayed
-        self._noted = noted
         self._changed = threading.Condition()
         self._flying: set[str] = set()
-        self._settling = 0
         self._closing = False
-        self._results: SimpleQueue[Result | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._follow, name="dodas-events", daemon=True)
-        self._settler = threading.Thread(target=self._settle, name="dodas-results", daemon=True)
         self._thread.start()
-        self._settler.start()
 
     def submit(self, steps: Sequence[Step]) -> None:
         """Submit steps; errors are those of :meth:`dodas.backend.Backend.submit`."""
@@ -65,9 +54,8 @@ class Follower:
             self._closing = True
             self._changed.notify_all()
         try:
-            for thread in (self._thread, self._settler):
-                if thread is not threading.current_thread():
-                    thread.join(patience)
+            if self._thread is not threading.current_thread():
+                self._thread.join(patience)
         finally:
             self._backend.close()
 
@@ -76,39 +64,26 @@ class Follower:
             try:
                 for event in self._backend.events():
                     if isinstance(event, Finished):
-                        self._take(event.result)
+                        self._settle(event.result)
                     elif isinstance(event, Preparing):
                         self._delayed(event.step, event.what)
             except DodasError as error:
                 self._lose(str(error))
-        self._results.put(None)
 
     def _wait(self) -> bool:
-        """Wait for something to follow; return whether there is, or may still come."""
         with self._changed:
-            self._changed.wait_for(lambda: self._flying or (self._closing and not self._settling))
+            self._changed.wait_for(lambda: self._flying or self._closing)
             return bool(self._flying)
 
     def _lose(self, reason: str) -> None:
         with self._changed:
             lost = list(self._flying)
         for step in lost:
-            self._take(Result(step=step, failure=Failure.LOST, reason=reason))
+            self._settle(Result(step=step, failure=Failure.LOST, reason=reason))
 
-    def _take(self, result: Result) -> None:
+    def _settle(self, result: Result) -> None:
         with self._changed:
             known = result.step in self._flying
             self._flying.discard(result.step)
-            self._settling += known
         if known:
-            self._noted(result)
-            self._results.put(result)
-
-    def _settle(self) -> None:
-        while (result := self._results.get()) is not None:
-            try:
-                self._ended(result)
-            finally:
-                with self._changed:
-                    self._settling -= 1
-                    self._changed.notify_all()
+            self._ended(result)

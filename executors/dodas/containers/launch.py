@@ -32,6 +32,8 @@ class Launch:
         stderr: Host path to write, which may be that of ``stdout``; ``None`` as above.
         walltime: Seconds after which the launch is stopped; ``None`` for no limit.
         grace: Seconds between the polite and the final signal when the launch is stopped.
+        note: A file, and a word: if the command does well, a line with the word and the outcome, as JSON, is
+            added to the file before anybody is told, and also if there is nobody left to be told.
     """
 
     engine: str
@@ -54,6 +56,7 @@ class Launch:
     stderr: str | None = None
     walltime: float | None = None
     grace: float = 5.0
+    note: tuple[str, str] | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -71,6 +74,7 @@ class Launch:
                 "ids": tuple(plain["ids"]) if plain["ids"] else None,
                 "gpus": tuple(plain["gpus"]),
                 "cpus": tuple(plain["cpus"]),
+                "note": tuple(plain["note"]) if plain["note"] else None,
             }
         )
 

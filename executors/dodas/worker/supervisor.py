@@ -11,10 +11,12 @@ that come one after the other.  Signals it obeys:
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from dodas.containers.engines import engine, syscalls
 from dodas.containers.engines.base import Engine, is_spawner
@@ -80,10 +82,24 @@ def supervise(  # noqa: PLR0917 - all of it is of this one launch
     except (LaunchFault, OSError) as error:
         fault = str(error)
     strays.end_all(wait=reaper.wait)
-    tell(_outcome(watch, fault, began, reaper, moved))
+    outcome = _outcome(watch, fault, began, reaper, moved)
+    if launch.note is not None and outcome.exit_code == 0 and not (outcome.stopped or outcome.timed_out):
+        _note(*launch.note, outcome)
+    tell(outcome)
     how.clean(launch)
     remove_tree(launch.scratch)
     return not fault and how.leaves_supervisor_alone(launch)
+
+
+def _note(path: str, word: str, outcome: Outcome) -> None:
+    """Add a line to the notes; one that cannot be written is missed after a kill only."""
+    line = json.dumps([word, outcome.__dict__], separators=(",", ":")) + "\n"
+    with suppress(OSError):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            os.write(file, line.encode())
+        finally:
+            os.close(file)
 
 
 def _check_lives(parent: int) -> None:

@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from dodas.errors import BackendError, DodasError
 from dodas.worker.client import Ended, News, Worker
 from dodas.worker.program import Process
 from snakemake_executor_plugin_dodas.second.words import is_second
+
+_Note = tuple[str, str] | None
 
 _HOST = "host"
 _ENGINE, _PROGRAM = "snakemake", "snakemake_executor_plugin_dodas.second.warm"
@@ -28,10 +31,12 @@ class Starter(Worker):
 
     Args:
         scratch: As for the base.
+        note: Returns what a launch notes when it goes well, by its key.
     """
 
-    def __init__(self, scratch: str | None = None) -> None:
+    def __init__(self, scratch: str | None = None, note: Callable[[str], _Note] = lambda key: None) -> None:
         super().__init__(scratch)
+        self._note = note
         self._place = scratch
         self._warm: _Warm | None = None
         self._tried = False
@@ -45,6 +50,7 @@ class Starter(Worker):
 
     def start(self, key: str, launch: Launch) -> None:
         """See the base."""
+        launch = replace(launch, note=self._note(key))
         warm = self._warm_for(launch)
         if warm is None or not warm.start(key, launch):
             super().start(key, launch)
