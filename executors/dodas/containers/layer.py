@@ -30,3 +30,7 @@ class LayerCorrupt(ImageCorrupt):
         name = os.path.basename(layer.path)
         super().__init__(f"the layer {name} is damaged: {fault}", hint="pull or load the image again")
         self.layer = layer
+
+
+class LayerGone(LayerCorrupt):
+    """A layer is not there, perhaps because another process removes its image at this moment."""

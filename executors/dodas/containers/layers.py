@@ -12,7 +12,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from dodas.containers.layer import Layer, LayerCorrupt
+from dodas.containers.layer import Layer, LayerCorrupt, LayerGone
 from dodas.containers.progress import OnProgress, Progress, ignore
 from dodas.containers.reference import is_digest
 from dodas.containers.tar.ahead import ahead
@@ -77,7 +77,7 @@ def _unpack_one(layer: Layer, tree: Tree, report: _Reporter) -> None:
     except FileNotFoundError as error:
         if error.filename != layer.path:
             raise
-        raise LayerCorrupt(layer, "it was removed meanwhile") from None
+        raise LayerGone(layer, "it was removed meanwhile") from None
     except OSError as error:
         if error.errno in _IMPOSSIBLE:
             raise LayerCorrupt(layer, f"it holds what no file system takes: {error.strerror}") from error
@@ -188,7 +188,7 @@ def _size(layer: Layer) -> int:
     try:
         return os.path.getsize(layer.path)
     except FileNotFoundError:
-        raise LayerCorrupt(layer, "it is gone") from None
+        raise LayerGone(layer, "it is gone") from None
 
 
 def _file_pieces(path: str, report: Callable[[int], None]) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from dodas.containers import locks, ready, tags
 from dodas.containers.diskfaults import disk_faults
 from dodas.containers.image import Image, parse_json
-from dodas.containers.layer import Layer, LayerCorrupt
+from dodas.containers.layer import Layer, LayerCorrupt, LayerGone
 from dodas.containers.memory import Remembered
 from dodas.containers.prepared import PreparedRoot
 from dodas.containers.progress import OnProgress, Progress, ignore
@@ -72,10 +72,15 @@ def prepare(
     image = _found(store, name, pull, platform, pulled)
     try:
         root = root_of(store, image, progress=progress)
-    except LayerCorrupt:
+    except LayerCorrupt as error:
         if pull == "never" or not _names_something(name):
-            raise
-        root = root_of(store, pulled(), progress=progress)
+            if not isinstance(error, LayerGone):
+                raise
+            # Somebody removes the image: then it is not found now, or has been brought again.
+            image = _found(store, name, "never", platform, pulled)
+            root = root_of(store, image, progress=progress)
+        else:
+            root = root_of(store, pulled(), progress=progress)
     _remember(store, name, platform, image, root)
     return root
 

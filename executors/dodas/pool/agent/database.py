@@ -101,16 +101,29 @@ def _prepare(connection: sqlite3.Connection, path: str, *, fresh: bool) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         if version < VERSION:
-            connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version={VERSION};COMMIT;")
+            _lay_out(connection)
         found = connection.execute("PRAGMA quick_check").fetchone()[0]
         if found != "ok":
             raise sqlite3.DatabaseError(found)
 
 
 def _create(path: str) -> None:
-    """Make the file before SQLite does, which would let others read it."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    """Make the file, with its tables from the first moment for those who look, and private."""
+    if not os.path.exists(path):
+        fresh = f"{path}.new"
+        # Not by SQLite, which would let others read it.
+        os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(fresh, isolation_level=None)
+        try:
+            _lay_out(connection)
+        finally:
+            connection.close()
+        os.replace(fresh, path)
     os.chmod(path, 0o600)
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version={VERSION};COMMIT;")
 
 
 def _set_aside(path: str) -> str:
