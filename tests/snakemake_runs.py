@@ -5,10 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOTS = [str(Path(__file__).parents[1] / root) for root in ("executors", "snakemake_plugin")]
+
+
+def imported_with(package: str, *before: str) -> list[str]:
+    """Return the modules that a package brings beside those that are imported before it."""
+    first = "\n".join(f"import {module}" for module in before)
+    program = f"import sys\n{first}\nthere = set(sys.modules)\nimport {package}\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program + "print(*sorted(set(sys.modules) - there))"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*ROOTS, os.environ.get("PYTHONPATH", "")])},
+    )
+    return done.stdout.split()
 
 
 @dataclass(frozen=True)
@@ -57,8 +72,12 @@ class Workflow:
         )
 
     def run(self, *arguments: str, executor: str = "dodas") -> Done:
+        return self.call(self.command(*arguments, executor=executor))
+
+    def call(self, command: Sequence[str]) -> Done:
+        """Run any command in its directory and environment."""
         done = subprocess.run(
-            self.command(*arguments, executor=executor),
+            command,
             cwd=self.path,
             env=self.env,
             stdout=subprocess.PIPE,

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import fields
 
 from dodas.step import Result, Step, Usage
 
@@ -61,7 +62,7 @@ class Finished:
                 os.remove(self._path)
 
 
-_USAGE = ("wall", "cpu", "peak_memory", "read", "written")
+_USAGE = tuple(field.name for field in fields(Usage))
 
 
 def _read(path: str) -> list[tuple[str, Usage]]:

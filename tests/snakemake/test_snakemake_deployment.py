@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 
 from dodas.containers.store import Store
 from smallimage import NAME, fill
-from snakemake_runs import ROOTS
+from snakemake_runs import imported_with
 
 interface: Any = pytest.importorskip("snakemake_interface_software_deployment_plugins")
 suite: Any = pytest.importorskip("snakemake_interface_software_deployment_plugins.tests")
@@ -218,22 +217,11 @@ def test_a_mount_point_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 def test_being_installed_costs_nothing_but_the_interface() -> None:
-    program = """
-import asyncio, json, shlex, sys
-import snakemake_interface_software_deployment_plugins.settings
-import __future__, contextlib
-before = set(sys.modules)
-import snakemake_software_deployment_plugin_dodas
-print(*sorted(set(sys.modules) - before))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([*ROOTS, os.environ.get("PYTHONPATH", "")])},
+    before = (
+        *("asyncio", "json", "shlex", "__future__", "contextlib"),
+        "snakemake_interface_software_deployment_plugins.settings",
     )
-    assert done.stdout.split() == [
+    assert imported_with("snakemake_software_deployment_plugin_dodas", *before) == [
         "snakemake_software_deployment_plugin_dodas",
         "snakemake_software_deployment_plugin_dodas.environment",
         "snakemake_software_deployment_plugin_dodas.runtime",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -13,7 +10,7 @@ from snakemake_interface_common.plugin_registry.tests import TestRegistryBase
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from snakemake_executor_plugin_dodas import ExecutorSettings
-from snakemake_runs import ROOTS, Workflow
+from snakemake_runs import Workflow, imported_with
 
 
 @pytest.mark.filterwarnings("ignore")  # Snakemake's own, which runs in this process here
@@ -55,22 +52,12 @@ class TestRegistry(TestRegistryBase):
 
 
 def test_being_installed_costs_nothing_but_the_interface() -> None:
-    program = """
-import __future__, contextlib, importlib, time, sys
-import snakemake_interface_executor_plugins.executors.real
-import snakemake_interface_executor_plugins.settings
-before = set(sys.modules)
-import snakemake_executor_plugin_dodas
-print(*sorted(set(sys.modules) - before))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(ROOTS)},
+    before = (
+        *("__future__", "contextlib", "importlib", "time"),
+        "snakemake_interface_executor_plugins.executors.real",
+        "snakemake_interface_executor_plugins.settings",
     )
-    assert done.stdout.split() == [
+    assert imported_with("snakemake_executor_plugin_dodas", *before) == [
         "snakemake_executor_plugin_dodas",
         "snakemake_executor_plugin_dodas.executor",
         "snakemake_executor_plugin_dodas.settings",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -40,16 +39,9 @@ rule fails:
 
 
 def run(workflow: Workflow, profile: Path, *arguments: str) -> Done:
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--profile", str(profile), "--nocolor", *arguments],
-        cwd=workflow.path,
-        env=workflow.env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+    return workflow.call(
+        [sys.executable, "-m", "snakemake", "--profile", str(profile), "--nocolor", *arguments]
     )
-    return Done(done.returncode, done.stdout)
 
 
 def uncommented(profile: str) -> str:

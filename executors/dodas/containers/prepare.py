@@ -73,14 +73,14 @@ def prepare(
     try:
         root = root_of(store, image, progress=progress)
     except LayerCorrupt as error:
-        if pull == "never" or not _names_something(name):
-            if not isinstance(error, LayerGone):
-                raise
+        if pull != "never" and _names_something(name):
+            again = pulled()
+        elif isinstance(error, LayerGone):
             # Somebody removes the image: then it is not found now, or has been brought again.
-            image = _found(store, name, "never", platform, pulled)
-            root = root_of(store, image, progress=progress)
+            image = again = _found(store, name, "never", platform, pulled)
         else:
-            root = root_of(store, pulled(), progress=progress)
+            raise
+        root = root_of(store, again, progress=progress)
     _remember(store, name, platform, image, root)
     return root
 

@@ -13,50 +13,26 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from dodas.containers.engines import start
-from dodas.containers.launch import Launch, LaunchFault
+from dodas.containers.engines.host import Bare, go_to
+from dodas.containers.launch import Launch
 
 _IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)  # by every Python, from its start
 
 
-class Warm:
+class Warm(Bare):
     """Runs launches whose command is ``python -m snakemake …``, in the environment of this process."""
 
     name = "snakemake"
-    isolates_network = False
-    isolates_root = False
-    own_pids = False
-    namespaces = 0
-
-    def missing(self) -> str:
-        """Return an empty string."""
-        return ""
-
-    def confine(self, launch: Launch) -> None:
-        """Do nothing."""
 
     def enter(self, launch: Launch) -> NoReturn:
         """Become what the command would have become."""
-        try:
-            os.chdir(launch.cwd)
-        except OSError as error:
-            raise LaunchFault(f"working directory {launch.cwd}: {error.strerror}") from error
+        go_to(launch.cwd)
         status = 1
         try:
             _forget_server()
             status = _run(launch.argv)
         finally:  # nothing may return to the server's frames
             os._exit(status)
-
-    def exit_code(self, launch: Launch, code: int) -> int:
-        """Return ``code``, which is the command's own."""
-        return code
-
-    def clean(self, launch: Launch) -> None:
-        """Do nothing."""
-
-    def leaves_supervisor_alone(self, launch: Launch) -> bool:
-        """Return true: all is done in the child."""
-        return True
 
 
 def _forget_server() -> None:

@@ -13,10 +13,9 @@ from dodas.containers.engines import spawning, start
 from dodas.containers.launch import Launch, LaunchFault
 
 
-class Host:
-    """Runs steps without an image; nothing is isolated, everything is still measured and ended."""
+class Bare:
+    """What engines without a container have in common: nothing is isolated, all is done in the child."""
 
-    name = "host"
     isolates_network = False
     isolates_root = False
     own_pids = False
@@ -28,6 +27,23 @@ class Host:
 
     def confine(self, launch: Launch) -> None:
         """Do nothing."""
+
+    def exit_code(self, launch: Launch, code: int) -> int:
+        """Return ``code``, which is the command's own."""
+        return code
+
+    def clean(self, launch: Launch) -> None:
+        """Do nothing."""
+
+    def leaves_supervisor_alone(self, launch: Launch) -> bool:
+        """Return true: all is done in the child."""
+        return True
+
+
+class Host(Bare):
+    """Runs steps without an image; nothing is isolated, everything is still measured and ended."""
+
+    name = "host"
 
     def spawns(self) -> bool:
         """Return whether the init is here."""
@@ -46,23 +62,21 @@ class Host:
 
     def enter(self, launch: Launch) -> NoReturn:
         """Become the command."""
-        try:
-            os.chdir(launch.cwd)
-        except OSError as error:
-            raise LaunchFault(f"working directory {launch.cwd}: {error.strerror}") from error
+        go_to(launch.cwd)
         start.reset_signals()
         start.execute(launch.argv, launch.env)
 
-    def exit_code(self, launch: Launch, code: int) -> int:
-        """Return ``code``, which is the command's own."""
-        return code
 
-    def clean(self, launch: Launch) -> None:
-        """Do nothing."""
+def go_to(directory: str) -> None:
+    """Make a directory of this machine the working directory.
 
-    def leaves_supervisor_alone(self, launch: Launch) -> bool:
-        """Return true: all is done in the child."""
-        return True
+    Raises:
+        LaunchFault: It cannot be.
+    """
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise LaunchFault(f"working directory {directory}: {error.strerror}") from error
 
 
 def _init() -> str:
