@@ -21,6 +21,7 @@ from debian_packages import with_packages
 from dodas.containers.packages import build
 from dodas.pool import image
 
+SILENT = "the job queue does not answer"  # what dodas says then, whoever prints it
 KINDS = {"shared": "--shared-disk", "far": "--no-shared-disk"}
 
 
@@ -107,7 +108,8 @@ def session_pools(folder: Path) -> Iterator[Callable[[str], tuple[Pools, str]]]:
     """Have pools of both kinds, each made when it is first asked for; yield what returns one by its kind."""
     pytest.importorskip("htcondor2", reason="the extra dodas[htcondor] is not installed")
     with_image()
-    pools, names = Pools(state=folder), set()
+    pools, names = Pools(state=folder), set[str]()
+    _LIVING.append((pools, names))
 
     def of(kind: str) -> tuple[Pools, str]:
         name = f"test-{kind}"
@@ -119,8 +121,32 @@ def session_pools(folder: Path) -> Iterator[Callable[[str], tuple[Pools, str]]]:
     try:
         yield of
     finally:
+        _LIVING.remove((pools, names))
         for name in names:
             pools("down", name, "--force")
+
+
+_LIVING: list[tuple[Pools, set[str]]] = []
+
+
+def give_up() -> str:
+    """Take down the session's pools, so that the next test has new ones; return what they were at."""
+    found = []
+    for pools, names in _LIVING:
+        for name in sorted(names):
+            logs = pools.state / "pools" / name / "head" / "log"
+            found += [f"{name}: {_line(process)}" for process in pools.processes(name)]
+            for log in ("MasterLog", "SchedLog"):
+                found += (logs / log).read_text(errors="replace").splitlines()[-60:]
+            pools("down", name, "--force")
+        names.clear()
+    return "\n".join(found)
+
+
+def _line(process: psutil.Process) -> str:
+    with process.oneshot():
+        times = process.cpu_times()[:2]
+        return f"{process.pid} of {process.ppid()} {process.status()} {times} {process.name()}"
 
 
 def with_image() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 
 import pytest
 
+import condor_pool as condor
 from condor_pool import Pools, session_pools
 
 pytest_plugins = ["servers.fixtures"]
@@ -31,6 +33,42 @@ def own_image_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("UDOCKER_TARBALL", "")  # udocker is not to look for its tools on the internet
         patch.setenv("DODAS_STORAGE_IDLE_TIMEOUT", "10")  # a server on this host that is silent has died
         yield
+
+
+_EVIDENCE = "what HTCondor's daemons were at"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Try tests again with new pools where a schedd fell silent.
+
+    Once, in thousands of runs, one of release 25.14 still let clients in, and answered no query of theirs any
+    more.  The reason is not known; what is seen then is printed.
+    """
+    for item in items:
+        if item.get_closest_marker("flaky") is None:
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[condor.SILENT]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Take a pool that fell silent down, and keep what it was at."""
+    report = yield
+    if call.excinfo is not None and condor.SILENT in str(call.excinfo.value):
+        with suppress(Exception):
+            report.sections.append((_EVIDENCE, condor.give_up()))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was kept of tests that passed at their second try, too."""
+    for report in terminalreporter.stats.get("rerun", []):
+        for title, text in report.sections:
+            if title == _EVIDENCE:
+                terminalreporter.section(f"{_EVIDENCE}, {report.nodeid}")
+                terminalreporter.write_line(text)
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,14 @@ def test_a_killed_schedd_costs_nothing(place: Place, followed: Followed, tmp_pat
     assert (tmp_path / "second" / "made").read_text() == "ran\n"
 
 
+def test_a_run_begins_while_the_schedd_starts_again(place: Place, followed: Followed) -> None:
+    place.daemon("condor_schedd").kill()
+    backend = place.backend()
+    backend.submit([sh("s", "true")])
+    result = followed.finish(backend).results["s"]
+    assert result.ok, result.reason
+
+
 PROGRAM = """
 import os, sys
 sys.path[:0] = [sys.argv[2]]

@@ -76,7 +76,7 @@ class HtcondorBackend:
     ) -> None:
         scheduler = Scheduler(pool)
         slots = scheduler.slots()
-        scheduler.find("false")  # does the queue answer?
+        scheduler.wait()
         policy = Policy(
             retries=retries,
             growths=memory_retries,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 import warnings
@@ -15,11 +16,18 @@ from dodas.errors import BackendError, BackendUnreachable
 from dodas.pool.access import Access, bindings, configure
 from dodas.pool.visits import stay
 
+_log = logging.getLogger(__name__)
 _PATIENCE = 5  # seconds that a daemon may take to answer
+_RESTART = 20.0  # seconds within which a schedd that crashed has been started again, and answers
+_CLOSED = "SECMAN:2011"  # the schedd went away in the middle of the talk; the words are those of a refusal
 _REFUSED = ("authenticat", "authoriz", "denied", "permission", "SECMAN:2010", "token")
 _LOOK = ("DodasJob", "ClusterId", "ProcId", "JobStatus", "HoldReason", "HoldReasonCode", "HoldReasonSubCode")
 # Every slot that runs jobs says where its files are; what does not is no slot, whoever advertised it.
 _NODES = "DynamicSlot =!= true && FileSystemDomain =!= undefined"
+
+
+class _Refused(BackendUnreachable):
+    """A daemon is there, and does not want to talk to us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +132,26 @@ class Scheduler:
             done = self._located().submit(self._condor.Submit(dict(description)), itemdata=iter(items))
             return done.cluster(), done.first_proc()
 
+    def wait(self) -> None:
+        """Return when the schedd answers: one that crashed is started again by its master.
+
+        Raises:
+            BackendUnreachable: It does not answer in time, or not to us.
+        """
+        end = time.monotonic() + _RESTART
+        while True:
+            try:
+                self.find("false")
+                return
+            except _Refused:
+                raise
+            except BackendUnreachable as error:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise
+                _log.warning("%s; trying for %.0f seconds", error, left)
+                time.sleep(min(left, 2))
+
     def find(self, constraint: str) -> list[Found]:
         """Return the jobs that meet a condition.
 
@@ -173,7 +201,7 @@ class Scheduler:
         except self._faults as error:
             self._schedd = None  # after a restart it is at another address
             said = _line(error)
-            refused = any(word.lower() in said.lower() for word in _REFUSED)
+            refused = _CLOSED not in said and any(word.lower() in said.lower() for word in _REFUSED)
             raise _problem(to, said, refused=refused) from error
 
 
@@ -193,7 +221,7 @@ def _line(error: BaseException) -> str:
 
 def _problem(to: str, said: str, *, refused: bool) -> BackendError:
     if refused:
-        return BackendUnreachable(
+        return _Refused(
             f"{to} refuses to talk to us: {said}",
             hint="see that you have a token of this pool (SEC_TOKEN_DIRECTORY) that has not expired",
         )
