@@ -14,7 +14,7 @@ WITH := . $(VENV)/env.sh &&
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup programs proot demo test test-kubernetes test-im test-conformance test-snakemake-suite test-public-workflows test-pythons check format peers bench dist clean
+.PHONY: help setup programs proot demo test test-kubernetes test-im test-conformance test-snakemake-suite test-snakemake-oldest test-public-workflows test-pythons check format peers bench dist clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,13 @@ test-conformance: setup ## Run the conformance tests of CWL 1.0, 1.1, 1.2; CWL_C
 
 test-snakemake-suite: setup ## Run Snakemake's own tests with the executor dodas, and compare with its local one.
 	@$(WITH) python tools/snakemake_suite.py $(ARGS)
+
+test-snakemake-oldest: setup ## Run the tests of the plugins with the oldest Snakemake that dodas says it works with.
+	@$(PYTHON) tools/make_venv.py $(VENV)-oldest --group tests
+	@$(VENV)-oldest/bin/python -m pip install --quiet \
+		"snakemake==$$(sed -n 's/.*"snakemake>=\([0-9.]*\),.*/\1/p' pyproject.toml).*"
+	@$(WITH) PATH=$(CURDIR)/$(VENV)-oldest/bin:$$PATH DODAS_TEST_STRICT=1 \
+		python -m pytest -n $(JOBS) --dist worksteal tests/snakemake $(ARGS)
 
 test-public-workflows: setup ## Run workflows of others with the executor dodas; PUBLIC_WORKFLOWS: a directory that has them.
 	@$(WITH) python tools/public_workflows.py $(ARGS)

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
+RELEASE = tuple(map(int, metadata.version("snakemake").split(".")[:2]))
 ROOTS = [str(Path(__file__).parents[1] / root) for root in ("executors", "snakemake_plugin")]
 
 

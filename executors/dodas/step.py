@@ -142,6 +142,7 @@ class Step:
         network: Whether the step may reach the network.
         as_root: Whether the command believes to be root; files still belong to the user.
         entrypoint: Whether the image's own entry point comes before ``argv``, as with ``docker run``.
+        measured: Whether its usage is to have also what takes more work to know.
         attempt: 1 for the first.
         identity: What makes it the same work as a step of an earlier, interrupted run, whose result may then
             be taken; empty if nothing is known to.
@@ -164,6 +165,7 @@ class Step:
     network: bool = True
     as_root: bool = False
     entrypoint: bool = False
+    measured: bool = False
     attempt: int = 1
     identity: str = ""
     hints: tuple[tuple[str, str], ...] = ()
@@ -216,13 +218,27 @@ class Failure(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a step took: seconds and bytes, of its whole process tree."""
+    """What a step took: seconds and bytes, of its whole process tree.
+
+    Attributes:
+        wall: From its start to its end.
+        cpu: Of the user and of the system.
+        peak_memory: The largest resident size seen.
+        read: From storage.
+        written: To storage.
+        virtual: The largest virtual size seen.  This and the next two are 0 unless the step is ``measured``.
+        unique: The largest sum seen of what each process had for itself alone.
+        proportional: The largest resident size seen with shared pages divided among their users.
+    """
 
     wall: float = 0.0
     cpu: float = 0.0
     peak_memory: int = 0
     read: int = 0
     written: int = 0
+    virtual: int = 0
+    unique: int = 0
+    proportional: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

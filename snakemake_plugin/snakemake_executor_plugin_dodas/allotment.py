@@ -12,7 +12,7 @@ from dodas.errors import SpecError
 from dodas.step import Resources
 from snakemake_executor_plugin_dodas.releases import expression
 
-MB = 1_000_000  # Snakemake's mem_mb and disk_mb are decimal
+MB, MIB = 1_000_000, 1 << 20  # Snakemake's mem_mb and disk_mb are decimal
 _GPUS = ("gpu", "gpus", "nvidia_gpu")
 # `threads: 0` marks rules that hardly compute; a hundred of them share a core.
 _HARDLY = 0.01
@@ -63,14 +63,19 @@ def allot(job: Any, guesses: Mapping[str, object], ceiling: Ceiling) -> Resource
     rules = [single.rule for single in (job.jobs if job.is_group() else (job,))]
 
     def size(name: str) -> int | None:
-        return _size(given.get(name)) if _chosen(rules, name, guesses) else None
+        decimal, binary = f"{name}_mb", f"{name}_mib"
+        if given.get(decimal) is not None and _chosen(rules, decimal, guesses):
+            return _size(given.get(decimal), MB)
+        # Early releases do not make the one of the other.
+        itself = any(rule.resources.get(binary) is not None for rule in rules)
+        return _size(given.get(binary), MIB) if itself else None
 
     cores = float(job.threads) or _HARDLY
-    memory, gpus = size("mem_mb"), _gpus(given)
+    memory, gpus = size("mem"), _gpus(given)
     return Resources(
         cores=cores if ceiling.cores is None else min(cores, ceiling.cores),
         memory=memory if memory is None or ceiling.memory is None else min(memory, ceiling.memory),
-        disk=size("disk_mb"),
+        disk=size("disk"),
         gpus=gpus if ceiling.gpus is None else min(gpus, ceiling.gpus),
         walltime=_walltime(given.get("runtime")),
     )
@@ -149,9 +154,9 @@ def _chosen(rules: Iterable[Any], name: str, guesses: Mapping[str, object]) -> b
     return guess is None or all(expression(rule.resources.get(name)) != guess for rule in rules)
 
 
-def _size(megabytes: Any) -> int | None:
+def _size(number: Any, factor: int) -> int | None:
     # Not a number where it depends on files that a group makes by itself.
-    return int(megabytes * MB) if _is_number(megabytes) and megabytes > 0 else None
+    return int(number * factor) if _is_number(number) and number > 0 else None
 
 
 def _gpus(given: Any) -> int:

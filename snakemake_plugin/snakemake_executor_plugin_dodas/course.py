@@ -188,8 +188,10 @@ class Planner:
 
     def _step(self, job: Any, name: str, command: Command, image: str | None, files: Stored) -> Step:
         if image is None:
-            return self._site.host_step(job, name, command, files)
-        return self._site.container_step(job, name, command, image, files)
+            step = self._site.host_step(job, name, command, files)
+        else:
+            step = self._site.container_step(job, name, command, image, files)
+        return replace(step, measured=True) if job.benchmark else step
 
     def _image(self, job: Any) -> str | None:
         url = self._site.container(job)
@@ -220,7 +222,7 @@ class Planner:
         return True
 
     def _run(self, coroutine: Any) -> None:
-        releases.run_coroutine(self._workflow, coroutine)
+        self._workflow.async_run(coroutine)
 
     def _name(self, job: Any) -> str:
         return f"{job.name[:100]}.{job.jobid}.{next(self._serial)}"

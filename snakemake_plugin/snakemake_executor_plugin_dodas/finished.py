@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import fields
 
+from dodas.containers.launch import Outcome
 from dodas.step import Result, Step, Usage
 
 
@@ -62,7 +63,8 @@ class Finished:
                 os.remove(self._path)
 
 
-_USAGE = tuple(field.name for field in fields(Usage))
+# What a supervisor knows; sizes of memory that only who watches it sees are not noted.
+_USAGE = tuple({field.name for field in fields(Usage)} & {field.name for field in fields(Outcome)})
 
 
 def _read(path: str) -> list[tuple[str, Usage]]:

@@ -1,18 +1,9 @@
-"""Where releases of Snakemake differ, from 9.4 on."""
+"""Where releases of Snakemake differ, from 9.15 on."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Coroutine
 from importlib import import_module
 from typing import Any
-
-
-def run_coroutine(workflow: Any, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Return what ``coroutine`` returns, from any thread."""
-    if hasattr(workflow, "async_run"):
-        return workflow.async_run(coroutine)
-    return import_module("snakemake.common").async_run(coroutine)
 
 
 def own_guesses(workflow: Any) -> dict[str, object]:
@@ -36,25 +27,6 @@ def expression(resource: Any) -> object:
 def with_value(resources: Any, name: str, value: object) -> Any:
     """Return Snakemake's ``resources`` with another value for one of them."""
     return type(resources)(fromdict={**dict(resources.items()), name: value})
-
-
-def declared_variables(executor: Any) -> dict[str, str]:
-    """Return the variables of ``envvars:``, of ``--envvars`` and of storage plugins with their values."""
-    # Early releases leave the first kind to the second Snakemake, which finds them in its environment.
-    own = {name: os.environ[name] for name in executor.workflow.envvars if name in os.environ}
-    return {**own, **executor.envvars()}
-
-
-def script_path(job: Any) -> str:
-    """Return the path or URL of a rule's script or notebook, empty if it has none."""
-    script = job.rule.script or job.rule.notebook
-    if not script:
-        return ""
-    source = job._path_to_source_file(script)
-    try:
-        return str(source.get_path_or_uri(secret_free=True))
-    except TypeError:
-        return str(source.get_path_or_uri())
 
 
 def cache_of(job: Any) -> Any | None:

@@ -37,7 +37,7 @@ class Totals:
 
 
 def write_benchmark(job: Any, usages: Sequence[Usage], *, extended: bool) -> None:
-    """Write the file of ``benchmark:`` as Snakemake does; what is not measured stays ``-``."""
+    """Write the file of ``benchmark:`` as Snakemake does; ``-`` is what was over before it was seen."""
     records = [_record(job, usage) for usage in usages]
     import_module("snakemake.benchmark").write_benchmark_records(records, str(job.benchmark), extended)
 
@@ -46,6 +46,9 @@ def _record(job: Any, usage: Usage) -> Any:
     record = import_module("snakemake.benchmark").BenchmarkRecord(
         running_time=usage.wall,
         max_rss=usage.peak_memory / MIB,
+        max_vms=usage.virtual / MIB or None,
+        max_uss=usage.unique / MIB or None,
+        max_pss=usage.proportional / MIB or None,
         io_in=usage.read / MIB,
         io_out=usage.written / MIB,
         cpu_usage=100 * usage.cpu,  # per cent times seconds: divided by the time it is the mean load

@@ -133,7 +133,7 @@ def open_run(executor: Any, *, worker: Worker) -> Run:
     site = Site(
         workdir=workdir,
         logs=logs,
-        declared=releases.declared_variables(executor),
+        declared=dict(executor.envvars()),
         guesses=releases.own_guesses(workflow),
         ceiling=place.ceiling,
         volumes=volumes,

@@ -14,7 +14,6 @@ from typing import Any
 
 from dodas.step import Input, Mount, Output
 from snakemake_executor_plugin_dodas.command import Command
-from snakemake_executor_plugin_dodas.releases import script_path
 from snakemake_executor_plugin_dodas.stored import NOTHING, Stored, is_left
 
 # A script may import or source what lies beside it.  Larger files there are hardly code.
@@ -85,9 +84,15 @@ def sources(job: Any) -> Iterator[str]:
     workflow = job.rule.workflow
     paths = getattr(workflow, "runtime_paths", None)
     yield from map(str, [workflow.sourcecache.runtime_cache_path] if paths is None else paths)
-    path = script_path(job)
+    path = _script_path(job)
     if os.path.isabs(path):
         yield os.path.dirname(path)
+
+
+def _script_path(job: Any) -> str:
+    """Return the path or URL of a rule's script or notebook, empty if it has none."""
+    script = job.rule.script or job.rule.notebook
+    return str(job._path_to_source_file(script).get_path_or_uri(secret_free=True)) if script else ""
 
 
 def runtime_cache(job: Any) -> str:
@@ -101,7 +106,7 @@ def _code(job: Any, command: Command) -> Iterator[str]:
     if os.path.isdir(cache) and os.listdir(cache):
         yield cache
     yield from _cached(command, str(job.rule.workflow.sourcecache.cache_path))
-    path = script_path(job)
+    path = _script_path(job)
     if path and os.path.exists(path):
         with os.scandir(os.path.dirname(os.path.abspath(path))) as entries:
             yield from sorted(entry.path for entry in entries if _is_code(entry))

@@ -449,6 +449,42 @@ def test_benchmarks_hold_what_was_measured(ours: tuple[Workflow, Done]) -> None:
     assert len(ours[0].read("bench/once.tsv").splitlines()) == 2
 
 
+@pytest.mark.parametrize("executor", ["local", "dodas"])
+def test_benchmarks_tell_the_sizes_of_memory(workflow: Workflow, executor: str) -> None:
+    """Of all processes: here one with 100 MB that it shares with a child, which changes a half of them."""
+    workflow.write(
+        "Snakefile",
+        """
+rule one:
+    output: "one"
+    benchmark: "one.tsv"
+    shell: "python {input} && echo > {output}"
+""".replace("{input}", "use.py"),
+    )
+    workflow.write(
+        "use.py",
+        """
+import os, time
+held = bytearray(100_000_000)
+held[::4096] = bytes(len(held[::4096]))
+if not (child := os.fork()):
+    held[:50_000_000:4096] = bytes(len(held[:50_000_000:4096]))
+    time.sleep(2.5)
+    os._exit(0)
+os.waitpid(child, 0)
+""",
+    )
+    done = workflow.run(executor=executor)
+    assert done.code == 0, done.said
+    header, row = (line.split("\t") for line in workflow.read("one.tsv").splitlines())
+    found = {name: float(value) for name, value in zip(header, row, strict=True) if name.startswith("max_")}
+    alone, twice = 100_000_000 / (1 << 20), 200_000_000 / (1 << 20)
+    assert 1.0 * alone < found["max_uss"] < 1.2 * alone
+    assert 1.5 * alone < found["max_pss"] < 1.75 * alone
+    assert twice < found["max_rss"] < 1.2 * twice
+    assert found["max_rss"] < found["max_vms"] < 20 * twice
+
+
 def test_nothing_but_logs_with_words_in_them_is_left(ours: tuple[Workflow, Done]) -> None:
     place = ours[0].path / ".snakemake"
     assert all(log.stat().st_size for log in ours[0].logs())

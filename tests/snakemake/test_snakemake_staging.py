@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -184,10 +185,13 @@ import sys
 sys.path.extend(sys.argv[1:])
 from snakemake.logging import logger
 from snakemake.shell import shell
-from snakemake.iocontainers import Snakemake
-assert Snakemake.__module__ == "snakemake.iocontainers"
+from importlib import import_module
+assert import_module(sys.argv[2]).Snakemake.__module__ == sys.argv[2]
 """
-    subprocess.run([sys.executable, "-I", "-S", "-c", program, library.archive()], check=True, cwd=tmp_path)
+    # Where a release has the object that scripts get, which is not where it tells them to look.
+    of_scripts = import_module("snakemake.script").Snakemake.__module__
+    command = [sys.executable, "-I", "-S", "-c", program, library.archive(), of_scripts]
+    subprocess.run(command, check=True, cwd=tmp_path)
 
 
 class Asking:

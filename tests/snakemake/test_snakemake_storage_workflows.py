@@ -15,7 +15,7 @@ import pytest
 import smallimage
 from servers.apache import Apache
 from servers.ports import until
-from snakemake_runs import Done, Workflow
+from snakemake_runs import RELEASE, Done, Workflow
 from snakemake_storage import literal
 
 OnPool = Callable[[Workflow, str], Workflow]
@@ -254,7 +254,8 @@ def test_storage_as_the_default_for_all_files(executor: str, apache: Any, workfl
     assert "rule script:" in again.said
     assert "rule block:" not in again.said
     assert workflow.run(*options, "--delete-all-output", executor=executor).code == 0
-    assert [path for path in top.rglob("*.txt")] == []
+    if RELEASE >= (9, 23):
+        assert [path for path in top.rglob("*.txt")] == []
 
 
 def test_a_federation_that_is_slow_to_notice(dynafed: Any, workflow: Workflow) -> None:
@@ -340,7 +341,8 @@ def check_area(made: Workflow, federation: Any) -> None:
     assert federation.copies("vo/area/parts/c%20d/100%")[0] == b"c%20d"
     assert federation.copies("vo/area/logs/ü.log")[0] == b"logged\n"
     assert b"max_rss" in (federation.copies("vo/area/bench.tsv")[0] or b"")
-    assert federation.copies("vo/area/made/a b.txt")[0] is None  # temporary
+    if RELEASE >= (9, 23):
+        assert federation.copies("vo/area/made/a b.txt")[0] is None  # temporary
     # Only for the job that makes a local file, which is a local job.
     assert done.said.count("Retrieving from storage: ") == 1, done.said
     assert "Storing in storage: " not in done.said

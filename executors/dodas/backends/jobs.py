@@ -8,6 +8,7 @@ from enum import Enum
 
 from dodas.backends.admission import Room
 from dodas.backends.gpus import Gpu
+from dodas.backends.memory import Peaks
 from dodas.backends.results import Circumstances
 from dodas.containers.engines import engine
 from dodas.containers.launch import Launch, Outcome
@@ -63,7 +64,7 @@ class Job:
         """
         return 2 if engine(self.engine).own_pids else 1
 
-    def circumstances(self, peak: int) -> Circumstances:
+    def circumstances(self, memory: Peaks) -> Circumstances:
         """Return what the result needs to know."""
         launch = self.launch
         return Circumstances(
@@ -71,7 +72,7 @@ class Job:
             image_digest=self.root.digest if self.root is not None else None,
             stdout=launch.stdout if launch is not None else None,
             stderr=launch.stderr if launch is not None else None,
-            peak_memory=max(peak, self.over_memory),
+            memory=replace(memory, resident=max(memory.resident, self.over_memory)),
             over_memory=self.over_memory > 0,
             cancelled=self.cancelled,
         )

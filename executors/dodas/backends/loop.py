@@ -245,7 +245,7 @@ class Loop:
         if isinstance(news, Began):
             asked = job.step.resources
             limit = asked.memory if asked.memory_is_limit else None
-            self._memory.add(news.key, news.pid, depth=job.depth(), limit=limit)
+            self._memory.add(news.key, news.pid, depth=job.depth(), limit=limit, measured=job.step.measured)
             if not job.began:  # a supervisor that was killed before it had the launch is replaced
                 self._began(job, news.pid)
         else:
@@ -258,8 +258,8 @@ class Loop:
     def _over(self, job: Job, outcome: Outcome) -> None:
         if not job.began and outcome.exit_code is not None:
             self._began(job, None)
-        peak = self._memory.remove(job.step.id)
-        result = results.result(job.step, job.outcome(outcome), job.circumstances(peak))
+        seen = self._memory.remove(job.step.id)
+        result = results.result(job.step, job.outcome(outcome), job.circumstances(seen))
         if result.ok and remote.outputs(job.step):
             self._publish(job, result)
         else:

@@ -13,8 +13,25 @@ _SHORTEST, _LONGEST = 0.1, 1.0  # seconds between two looks
 _SHARE, _IDLE_SHARE = 0.02, 0.005  # of a processor for looking, with and without limits to enforce
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
-# pid -> (parent, resident bytes)
-Table = Mapping[int, tuple[int, int]]
+# pid -> (parent, resident bytes, virtual bytes)
+Table = Mapping[int, tuple[int, int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peaks:
+    """The largest sizes seen of a tree, in bytes; 0 is what was not looked at.
+
+    Attributes:
+        resident: The sum of resident sizes.
+        virtual: The sum of virtual sizes.
+        unique: The sum of what each process has for itself alone.
+        proportional: The sum of resident sizes, shared pages divided among their users.
+    """
+
+    resident: int = 0
+    virtual: int = 0
+    unique: int = 0
+    proportional: int = 0
 
 
 @dataclass(slots=True)
@@ -22,7 +39,11 @@ class _Tree:
     root: int
     depth: int
     limit: int | None
-    peak: int = 0
+    measured: bool
+    resident: int = 0
+    virtual: int = 0
+    unique: int = 0
+    proportional: int = 0
 
 
 class MemoryWatch:
@@ -36,16 +57,33 @@ class MemoryWatch:
         self._trees: dict[str, _Tree] = {}
         self._due = 0.0
 
-    def add(self, key: str, root: int, *, depth: int, limit: int | None) -> None:
-        """Watch the descendants of process ``root`` from ``depth`` generations below it on."""
+    def add(
+        self, key: str, root: int, *, depth: int, limit: int | None = None, measured: bool = False
+    ) -> None:
+        """Watch the descendants of process ``root`` from ``depth`` generations below it on.
+
+        Args:
+            key: What it is called here.
+            root: A process.
+            depth: How many generations of it do not count.
+            limit: Bytes above which :meth:`look` returns it.
+            measured: Whether to know all of :class:`Peaks`; otherwise only the resident size.
+        """
         if not self._trees:
             self._due = time.monotonic() + _SHORTEST
-        self._trees[key] = _Tree(root, depth, limit)
+        self._trees[key] = _Tree(root, depth, limit, measured)
 
-    def remove(self, key: str) -> int:
-        """Stop watching and return the largest size seen, in bytes; 0 if none was."""
+    def remove(self, key: str) -> Peaks:
+        """Stop watching and return the largest sizes seen."""
         tree = self._trees.pop(key, None)
-        return tree.peak if tree else 0
+        if tree is None:
+            return Peaks()
+        return Peaks(
+            resident=tree.resident,
+            virtual=tree.virtual,
+            unique=tree.unique,
+            proportional=tree.proportional,
+        )
 
     def wait(self) -> float | None:
         """Return the seconds until the next look is due; ``None`` when there is nothing to look at."""
@@ -69,15 +107,20 @@ class MemoryWatch:
         for key, tree in self._trees.items():
             pids = list(_below(tree.root, tree.depth, children))
             used = sum(table[pid][1] for pid in pids)
+            suspected = tree.limit is not None and used > tree.limit
+            if suspected or tree.measured:
+                unique, divided = shares(pids)
+                tree.virtual = max(tree.virtual, sum(table[pid][2] for pid in pids))
+                tree.unique, tree.proportional = max(tree.unique, unique), max(tree.proportional, divided)
+                if suspected:
+                    used = min(used, divided)
             if tree.limit is not None and used > tree.limit:
-                used = min(used, proportional(pids))
-                if used > tree.limit:
-                    yield key, used
-            tree.peak = max(tree.peak, used)
+                yield key, used
+            tree.resident = max(tree.resident, used)
 
 
-def processes() -> dict[int, tuple[int, int]]:
-    """Return ``{pid: (parent, resident bytes)}`` of all that this process can see.
+def processes() -> dict[int, tuple[int, int, int]]:
+    """Return ``{pid: (parent, resident bytes, virtual bytes)}`` of all that this process can see.
 
     One file for each process has both (proc_pid_stat(5)); psutil reads two and costs six times as much.
     """
@@ -87,30 +130,39 @@ def processes() -> dict[int, tuple[int, int]]:
             with suppress(OSError), open(f"/proc/{name}/stat", "rb", buffering=0) as file:
                 # Fields from the third on; the second, the command's name, may hold anything.
                 fields = file.read().rpartition(b") ")[2].split(b" ", 22)
-                table[int(name)] = int(fields[1]), int(fields[21]) * _PAGE
+                table[int(name)] = int(fields[1]), int(fields[21]) * _PAGE, int(fields[20])
     return table
 
 
-def proportional(pids: list[int]) -> int:
-    """Return the memory of processes, shared pages divided among their users; resident size if refused."""
-    return sum(map(_proportional, pids))
+def shares(pids: list[int]) -> tuple[int, int]:
+    """Return what processes have for themselves alone, and that with their share of what others use too.
+
+    Both are bytes, and the resident size of those whose pages we may not look at.
+    """
+    found = [_shares(pid) for pid in pids]
+    return sum(own for own, _ in found), sum(share for _, share in found)
 
 
-def _proportional(pid: int) -> int:
-    # proc_pid_smaps(5): "Pss: … kB", "SwapPss: … kB"; the sum over all mappings of the process.
+def _shares(pid: int) -> tuple[int, int]:
+    # proc_pid_smaps(5): "Pss: … kB", "Private_Clean: … kB"; sums over all mappings of the process.
     with suppress(OSError):
         with suppress(PermissionError), open(f"/proc/{pid}/smaps_rollup", "rb", buffering=0) as file:
-            for line in file.read().splitlines():
-                if line.startswith(b"Pss:"):
-                    return int(line.split()[1]) << 10
+            sizes = {
+                name: int(size.split()[0]) << 10
+                for name, _, size in (line.partition(b":") for line in file.read().splitlines()[1:])
+            }
+            if b"Pss" in sizes:
+                private = (sizes.get(name, 0) for name in (b"Private_Clean", b"Private_Dirty"))
+                return sum(private), sizes[b"Pss"]
         with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:
-            return int(file.read().split()[1]) * _PAGE
-    return 0
+            resident = int(file.read().split()[1]) * _PAGE
+            return resident, resident
+    return 0, 0
 
 
 def _children(table: Table) -> dict[int, list[int]]:
     children: dict[int, list[int]] = {}
-    for pid, (parent, _) in table.items():
+    for pid, (parent, *_) in table.items():
         children.setdefault(parent, []).append(pid)
     return children
 

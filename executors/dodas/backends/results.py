@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from dodas.backends.memory import Peaks
 from dodas.backends.words import duration, signal_name, size
 from dodas.containers.launch import Outcome
 from dodas.step import Failure, Result, Step, Usage
@@ -22,7 +23,7 @@ class Circumstances:
         image_digest: Of its image.
         stdout: Host path of its standard output.
         stderr: Host path of its standard error.
-        peak_memory: Largest memory seen of the whole tree, bytes.
+        memory: What was seen of the whole tree.
         over_memory: Whether it was stopped for that.
         cancelled: Whether somebody asked for its end.
     """
@@ -31,7 +32,7 @@ class Circumstances:
     image_digest: str | None = None
     stdout: str | None = None
     stderr: str | None = None
-    peak_memory: int = 0
+    memory: Peaks = Peaks()
     over_memory: bool = False
     cancelled: bool = False
 
@@ -49,9 +50,12 @@ def result(step: Step, outcome: Outcome, known: Circumstances) -> Result:
         usage=Usage(
             wall=outcome.wall,
             cpu=outcome.cpu,
-            peak_memory=max(outcome.peak_memory, known.peak_memory),
+            peak_memory=max(outcome.peak_memory, known.memory.resident),
             read=outcome.read,
             written=outcome.written,
+            virtual=known.memory.virtual if step.measured else 0,
+            unique=known.memory.unique if step.measured else 0,
+            proportional=known.memory.proportional if step.measured else 0,
         ),
         ended=time.time(),
         node=os.uname().nodename,
@@ -72,7 +76,7 @@ def _verdict(step: Step, outcome: Outcome, known: Circumstances) -> tuple[Failur
     if known.over_memory:
         limit = size(limits.memory or 0)
         return Failure.LIMIT, (
-            f"stopped because it used {size(known.peak_memory)} of memory and its limit is {limit};"
+            f"stopped because it used {size(known.memory.resident)} of memory and its limit is {limit};"
             " raise the limit if that is what it needs"
         )
     if outcome.timed_out:

@@ -39,7 +39,7 @@ def attend(launch: Launch, memory: int | None) -> tuple[Outcome, int]:
         if terminal:
             while terminal.show():
                 pass
-    return outcome, watch.remove(_ALL)
+    return outcome, watch.remove(_ALL).resident
 
 
 def _until_ended(command: Foreground, terminal: Terminal | None, watch: MemoryWatch) -> None:

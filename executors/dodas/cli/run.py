@@ -205,11 +205,12 @@ def _warn_of_network(step: Step, engine: str) -> None:
 
 def _status(step: Step, outcome: Outcome, peak: int) -> int:
     from dodas.backends import results
+    from dodas.backends.memory import Peaks
     from dodas.step import Failure
 
     over = step.resources.memory is not None and peak > step.resources.memory
     # Who stops a command in the foreground is the user.
-    known = results.Circumstances(peak_memory=peak, over_memory=over, cancelled=outcome.stopped)
+    known = results.Circumstances(memory=Peaks(resident=peak), over_memory=over, cancelled=outcome.stopped)
     result = results.result(step, outcome, known)
     if result.failure in (Failure.CONTAINER, Failure.LOST):
         raise EngineError(result.reason, hint="`dodas doctor` says what works here")
