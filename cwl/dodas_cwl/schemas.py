@@ -11,7 +11,6 @@ import hashlib
 import os
 import pickle
 import stat
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,7 @@ from ruamel import yaml
 from schema_salad.avro.schema import Names
 from schema_salad.ref_resolver import Loader
 
-from dodas import paths
+from dodas import paths, whole
 
 _LAYOUT = 1  # of what is kept; another number makes older files unknown
 _SALAD_VERSION = "v1.3"  # that the schema of schemas is read as
@@ -119,13 +118,4 @@ def _write(path: Path, kept: _Kept) -> None:
     with suppress(OSError, pickle.PicklingError, TypeError, AttributeError):
         content = pickle.dumps(kept, protocol=pickle.HIGHEST_PROTOCOL)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Made by mkstemp, it is the user's own and nobody else's, whatever the umask.
-        handle, aside = tempfile.mkstemp(dir=path.parent)
-        try:
-            with open(handle, "wb") as file:
-                file.write(content)
-            os.replace(aside, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(aside)
-            raise
+        whole.write(str(path), content)

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 
+from dodas import whole
 from dodas.errors import SpecError
 from dodas.paths import cache_dir
 
@@ -56,20 +56,16 @@ def archive() -> str:
 
 def _write(path: str) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    part = f"{path}.{os.urandom(8).hex()}"
-    try:
-        with zipfile.ZipFile(part, "x", zipfile.ZIP_DEFLATED) as packed:
-            for package in _packages():
-                for name, source in _modules(package):
-                    info = zipfile.ZipInfo(name, _EPOCH)
-                    info.compress_type = zipfile.ZIP_DEFLATED
-                    with open(source, "rb") as file:
-                        packed.writestr(info, file.read())
-        os.replace(part, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(part)
-        raise
+    with (
+        whole.written(path, mode=0o666) as aside,
+        zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for package in _packages():
+            for name, source in _modules(package):
+                info = zipfile.ZipInfo(name, _EPOCH)
+                info.compress_type = zipfile.ZIP_DEFLATED
+                with open(source, "rb") as file:
+                    packed.writestr(info, file.read())
 
 
 def _packages() -> list[str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from dodas import whole
 from dodas.errors import BackendError, SpecError
 from dodas.pool import admission, client_config, configuration, on_demand, tokens, whose
-from dodas.pool.definition import Definition, Existing, write_text
+from dodas.pool.definition import Definition, Existing
 from dodas.pool.description.model import PoolDescription
 from dodas.pool.description.reading import parse
 from dodas.pool.description.remarks import remarks
@@ -76,7 +77,7 @@ def test_a_token_that_will_do(tmp_path: Path, key: str) -> None:
     assert admission.from_file(path, _TRUST) == written
     assert admission.from_file(path, "") == written
     # As HTCondor has them: remarks, and several in a file.
-    write_text(path, f"# of the pool\n\n  {written}{written}")
+    whole.write(path, f"# of the pool\n\n  {written}{written}")
     assert admission.from_file(path, _TRUST) == written * 2
     assert admission.from_file(token(tmp_path, key, seconds=0.0), _TRUST)
     assert admission.from_file(token(tmp_path, key, powers=("READ", "ADVERTISE_STARTD")), _TRUST)
@@ -99,7 +100,7 @@ def test_a_token_that_will_do(tmp_path: Path, key: str) -> None:
 )
 def test_what_is_no_token(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "token"
-    write_text(str(path), text)
+    whole.write(str(path), text)
     with pytest.raises(SpecError, match=said) as caught:
         admission.from_file(str(path), "")
     assert "condor_token_create -identity condor@TRUST_DOMAIN" in caught.value.hint
@@ -109,7 +110,7 @@ def test_one_bad_token_among_good_ones_is_found(tmp_path: Path, key: str) -> Non
     path = token(tmp_path, key)
     good = Path(path).read_text()
     bad = Path(token(tmp_path, key, powers=("ADVERTISE_STARTD", "ADMINISTRATOR"))).read_text()
-    write_text(path, good + bad)
+    whole.write(path, good + bad)
     with pytest.raises(SpecError, match="could use: ADMINISTRATOR"):
         admission.from_file(path, _TRUST)
 
@@ -284,17 +285,17 @@ def test_a_file_is_parsed_again_only_when_it_has_changed(
     first = described()
     assert described() is first
     assert first.manager.token == str(tmp_path / "token")
-    write_text(layout.description, _FILE.replace("other", "third"))
+    whole.write(layout.description, _FILE.replace("other", "third"))
     second = described()
     assert [one.name for one in second.flavours] == ["small", "third"]
     replace(_DEFINITION, existing=replace(_EXISTING, users=("bob",))).write(layout)
     assert '"bob"' in described().flavours[1].start
-    write_text(layout.at("pool.from"), "/elsewhere")
+    whole.write(layout.at("pool.from"), "/elsewhere")
     assert described().manager.token == "/elsewhere/token"
-    write_text(layout.description, "dodas: 1\n")
+    whole.write(layout.description, "dodas: 1\n")
     with pytest.raises(SpecError):
         described()
-    write_text(layout.description, _FILE)
+    whole.write(layout.description, _FILE)
     assert described().flavours[0].name == "small"
 
 
@@ -308,6 +309,6 @@ def made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     layout = Layout("joining")
     Path(layout.root).mkdir(parents=True)
     _DEFINITION.write(layout)
-    write_text(layout.description, _FILE)
-    write_text(layout.at("pool.from"), str(folder))
+    whole.write(layout.description, _FILE)
+    whole.write(layout.at("pool.from"), str(folder))
     return layout

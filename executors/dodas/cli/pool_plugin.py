@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 
+from dodas import whole
 from dodas.errors import StoreError
 from dodas.node.build import worker_file
 from dodas.node.plugin import METHODS
@@ -15,9 +15,8 @@ def write(args: argparse.Namespace) -> int:
     """Write the plugin into a file and say how to use it."""
     made = worker_file()
     try:
-        part = f"{args.file}.{os.urandom(4).hex()}"
-        shutil.copy(made, part)
-        os.replace(part, args.file)
+        with open(made, "rb") as program, whole.written(args.file, mode=0o777) as file:
+            shutil.copyfileobj(program, file)
     except OSError as error:
         raise StoreError(
             f"cannot write {args.file}: {error.strerror}", hint="name a file in a directory of yours"

@@ -12,10 +12,10 @@ import contextlib
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from dodas import whole
 from dodas.errors import SpecError
 
 
@@ -93,20 +93,7 @@ def _changed() -> Iterator[dict[str, Any]]:
         before = json.dumps(entries)
         yield entries
         if json.dumps(entries) != before:
-            _replace(path, directory, json.dumps(entries))
+            # Their owner's alone: udocker refuses a keystore that others can read.
+            whole.write(path, json.dumps(entries), lasting=True)
     finally:
         os.close(gate)
-
-
-def _replace(path: str, directory: str, text: str) -> None:
-    # mkstemp makes files that only their owner can read: udocker refuses a keystore that others can.
-    descriptor, temporary = tempfile.mkstemp(prefix=".keystore-", dir=directory)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 
+from dodas import whole
 from dodas.containers.engines import proot
 from dodas.errors import EngineError
 from dodas.paths import cache_dir
@@ -117,16 +118,9 @@ def _content(files: dict[str, bytes], key: str) -> bytes:
 
 def _write(path: str, content: bytes) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    part = f"{path}.{os.urandom(8).hex()}"
-    try:
-        with open(part, "xb") as file:
-            file.write(content)
-        os.chmod(part, 0o755)  # noqa: S103 - a program
-        os.replace(part, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(part)
-        raise
+    with whole.written(path) as file:
+        file.write(content)
+        os.fchmod(file.fileno(), 0o755)  # a program
 
 
 # Once the worker has been unpacked, its own Python starts it at once.  Before that any Python will do: the

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from dodas import whole
 from dodas.errors import TransferError
 
 if TYPE_CHECKING:
@@ -45,16 +46,7 @@ def write(path: str, content: bytes) -> None:
     Raises:
         OSError: The disk does not take it.
     """
-    part = f"{path}.{os.urandom(8).hex()}"
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(part, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(part)
-        raise
+    whole.write(path, content)
 
 
 class Renewal:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import fields
 from enum import Enum
 from typing import Any
 
+from dodas import whole
 from dodas.errors import TransferError
 from dodas.node.tree import Entry
 from dodas.step import Failure, OutputFile, Result, Usage
@@ -106,15 +105,7 @@ def write(path: str, report: Report) -> None:
     Raises:
         OSError: The disk does not take it.
     """
-    part = f"{path}.{os.urandom(8).hex()}"
-    try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(report.to_json())
-        os.replace(part, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(part)
-        raise
+    whole.write(path, report.to_json())
 
 
 def read(path: str) -> Report:

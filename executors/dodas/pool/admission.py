@@ -16,8 +16,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dodas import whole
 from dodas.errors import BackendError, SpecError
-from dodas.pool.definition import Existing, write_text
+from dodas.pool.definition import Existing
 from dodas.pool.trust import NODE_POWERS
 
 CREATE, FETCH = "condor_token_create", "condor_token_fetch"
@@ -121,7 +122,7 @@ def place(path: str, existing: Existing, *, given: str, seconds: float, config: 
         token = from_file(given, existing.trust)
     else:
         token = made(existing.maker, existing.identity, seconds=seconds, config=config, collector=collector)
-    write_text(path, token)
+    whole.write(path, token)
 
 
 def wanted(trust: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 
+from dodas import whole
 from dodas.errors import StoreError
 from dodas.pool.layout import Layout, unknown
 
@@ -77,7 +77,7 @@ class Definition:
 
     def write(self, layout: Layout) -> None:
         """Keep it in the pool's directory."""
-        write_text(layout.at("pool.json"), json.dumps(asdict(self), indent=1) + "\n")
+        whole.write(layout.at("pool.json"), json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def of(cls, layout: Layout) -> Definition:
@@ -110,11 +110,3 @@ class Definition:
             return None
         except (OSError, ValueError, TypeError) as error:
             raise StoreError(f"{path} cannot be read: {error}", hint=f"remove {layout.root}") from error
-
-
-def write_text(path: str, text: str, mode: int = 0o600) -> None:
-    """Write a file that is complete as soon as it is there."""
-    temporary = f"{path}.new"
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)

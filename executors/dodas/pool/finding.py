@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from dodas import whole
 from dodas.errors import BackendError
 from dodas.node import hosting
 from dodas.node.daemons import literal
 from dodas.pool import admission, client_config
 from dodas.pool.asking import ask
-from dodas.pool.definition import Definition, Existing, write_text
+from dodas.pool.definition import Definition, Existing
 from dodas.pool.description.model import Manager
 from dodas.pool.layout import Layout
 
@@ -53,7 +54,7 @@ def find(layout: Layout, manager: Manager, before: Existing | None) -> Definitio
             schedd=schedd,
             local=local,
         )
-        write_text(layout.client_config, written)
+        whole.write(layout.client_config, written)
 
     configure("", local=True)
     seen = _seen(layout, manager, host, int(port))
@@ -129,7 +130,7 @@ def _try(layout: Layout, manager: Manager, token: str, what: str, trust: str) ->
         BackendError: It does not.
     """
     with tempfile.TemporaryDirectory(prefix="trial-", dir=layout.root) as directory:
-        write_text(os.path.join(directory, "worker"), token)
+        whole.write(os.path.join(directory, "worker"), token)
         there = literal(directory)
         only = {
             "_CONDOR_SEC_CLIENT_AUTHENTICATION_METHODS": "IDTOKENS",

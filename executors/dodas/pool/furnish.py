@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+from dodas import whole
 from dodas.containers import locks
 from dodas.containers.removal import remove_tree
 from dodas.errors import StoreError
 from dodas.node import hosting
 from dodas.node.daemons import DIRECTORIES, INSIDE
 from dodas.pool import configuration, containers, tokens, trust
-from dodas.pool.definition import Definition, write_text
+from dodas.pool.definition import Definition
 from dodas.pool.installation import Installation
 from dodas.pool.layout import HEAD, NODE, Layout, pools_dir
 
@@ -33,8 +34,8 @@ def furnish(layout: Layout, definition: Definition, installation: Installation) 
     make_private(layout.at("tokens.d"))
     _make_secrets(layout, definition)
     for path, text in _texts(layout, definition, installation).items():
-        write_text(path, text)
-    write_text(layout.at("launches.json"), launches)
+        whole.write(path, text)
+    whole.write(layout.at("launches.json"), launches)
     definition.write(layout)
 
 

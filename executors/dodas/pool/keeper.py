@@ -18,8 +18,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from dodas import whole
 from dodas.containers.launch import Launch
-from dodas.pool.definition import write_text
 from dodas.pool.layout import HEAD
 from dodas.worker.client import Began, Ended, Worker
 
@@ -67,7 +67,7 @@ class Keeper:
     def write(self) -> None:
         """Tell others how things are."""
         state = {"pid": os.getpid(), "scratch": self.worker.scratch, "parts": self.parts}
-        write_text(os.path.join(self.root, "keeper.json"), json.dumps(state, indent=1))
+        whole.write(os.path.join(self.root, "keeper.json"), json.dumps(state, indent=1))
 
 
 def main() -> None:

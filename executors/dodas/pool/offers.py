@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from dodas.pool.definition import write_text
+from dodas import whole
 from dodas.pool.description.model import PoolDescription
 from dodas.pool.layout import Layout
 
@@ -18,7 +18,7 @@ def write_offers(pool: PoolDescription, domain: str) -> None:
         for one in pool.flavours
         for _ in range(min(one.maximum, _MOST))
     ]
-    write_text(Layout(pool.name).at("offers.json"), json.dumps(offers))
+    whole.write(Layout(pool.name).at("offers.json"), json.dumps(offers))
 
 
 def read_offers(layout: Layout) -> list[tuple[int, str]]:

@@ -9,13 +9,14 @@ import os
 import socket
 from contextlib import suppress
 
+from dodas import whole
 from dodas.containers.progress import OnProgress, Say, ignore, silent
 from dodas.errors import BackendError, SpecError
 from dodas.pool import trust, visits, whose
 from dodas.pool.agent import process
 from dodas.pool.attaching import attach
 from dodas.pool.bring_up import Wishes, bring_up
-from dodas.pool.definition import LOOPBACK, Definition, write_text
+from dodas.pool.definition import LOOPBACK, Definition
 from dodas.pool.description.model import PoolDescription
 from dodas.pool.description.reading import parse, text_of
 from dodas.pool.furnish import alone
@@ -53,8 +54,8 @@ def bring_up_described(
     with visits.meanwhile(layout):
         started = _bring_up_central(pool, progress, say)
         with alone(layout, on_wait=lambda: None):
-            write_text(layout.description, text)
-            write_text(layout.at(_FROM), directory)
+            whole.write(layout.description, text)
+            whole.write(layout.at(_FROM), directory)
             there = Definition.of(layout).existing
             write_offers(pool, there.files if there else trust.domain(pool.name))
             visits.note(layout, started=started, visit=visit)

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from dodas import paths
+from dodas import paths, whole
 from dodas.containers.removal import remove_tree
 from dodas.node.build import worker_file
 from dodas.node.classads import literal
 from dodas.node.pilot.order import NAME, SAYS, STATUS, TOKEN, Check, PilotOrder
 from dodas.pool import admission, configuration, image, tokens, trust
-from dodas.pool.definition import Definition, write_text
+from dodas.pool.definition import Definition
 from dodas.pool.description.model import Flavour, PoolDescription, Site
 from dodas.pool.furnish import make_private
 from dodas.pool.layout import HEAD, Layout
@@ -78,10 +78,9 @@ class Orders:
             with suppress(FileExistsError):
                 os.symlink(worker.directory, own)
         if not os.path.exists(worker.program):
-            part = f"{worker.program}.{os.getpid()}"
-            shutil.copy(self.program, part)
-            os.replace(part, worker.program)
-        write_text(os.path.join(worker.directory, NAME), self.order(worker).to_json())
+            with open(self.program, "rb") as program, whole.written(worker.program, mode=0o755) as file:
+                shutil.copyfileobj(program, file)
+        whole.write(os.path.join(worker.directory, NAME), self.order(worker).to_json())
         seconds = worker.flavour.lifetime + self.pool.elasticity.boot + _SPARE
         if self.definition.existing:
             admission.place(

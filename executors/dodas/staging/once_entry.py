@@ -6,6 +6,7 @@ import json
 import os
 from contextlib import suppress
 
+from dodas import whole
 from dodas.staging.checksums import Hasher
 from dodas.staging.parts_memo import boot
 from dodas.staging.values import Checksum, Received
@@ -84,10 +85,7 @@ class Slot:
 
     def _write(self, status: os.stat_result, adler32: str) -> None:
         record = {"size": status.st_size, "changed": status.st_mtime_ns, "boot": boot(), "adler32": adler32}
-        aside = f"{self._record}-{os.urandom(4).hex()}"
-        with open(aside, "x", encoding="utf-8") as file:
-            json.dump(record, file)
-        os.replace(aside, self._record)
+        whole.write(self._record, json.dumps(record), mode=0o666)
 
 
 def _checksum(path: str) -> str:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 
+from dodas import whole
 from dodas.staging.values import Checksum
 from dodas.values import dataclass
 
@@ -45,17 +46,7 @@ def write(path: str, memo: Memo) -> None:
             "prefix": memo.prefix,
         }
     )
-    aside = f"{path}-{os.urandom(4).hex()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(aside, flags, 0o600)
-    try:
-        with open(fd, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(aside, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(aside)
-        raise
+    whole.write(path, text)
 
 
 def read(path: str) -> Memo | None:

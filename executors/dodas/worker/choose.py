@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from dodas import __version__
+from dodas import __version__, whole
 from dodas.containers.engines import ENGINES, engine, proot, traced
 from dodas.errors import EngineError
 from dodas.paths import cache_dir, scratch_dir, store_dir
@@ -141,7 +141,4 @@ def _remember(path: str, known: Verdict) -> None:
     values = {name: getattr(known, name) for name in ("engine", "program", "problem", "remark")}
     with suppress(OSError):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = f"{path}.{os.urandom(8).hex()}"
-        with open(temporary, "x", encoding="utf-8") as file:
-            json.dump(values, file)
-        os.replace(temporary, path)
+        whole.write(path, json.dumps(values), mode=0o666)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
+from dodas import whole
 from snakemake_executor_plugin_dodas.allotment import MB
 from snakemake_executor_plugin_dodas.used.efficiency import Use
 from snakemake_executor_plugin_dodas.used.profiles import profile
@@ -37,15 +38,7 @@ def write(path: str, uses: Iterable[Use], *, began: float, seconds: float, compl
     else:
         text = _table(records, "\t" if path.lower().endswith(".tsv") else ",")
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    part = f"{path}.part{os.getpid()}"
-    try:
-        with open(part, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            file.write(text)
-        os.replace(part, path)
-    except OSError:
-        if os.path.exists(part):
-            os.remove(part)
-        raise
+    whole.write(path, text.encode("utf-8", "backslashreplace"), mode=0o666)
 
 
 def record(use: Use, proposal: Proposal) -> dict[str, Any]:

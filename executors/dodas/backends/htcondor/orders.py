@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dodas import whole
 from dodas.backends.bringing import VARIABLE
 from dodas.backends.htcondor.papers import Papers
 from dodas.containers.removal import remove_tree
@@ -154,10 +155,7 @@ class Orders:
 
     def claim(self, number: int, position: int, step: Step) -> None:
         """Note that ``step`` is what a step of the job is now."""
-        path = self.path(number, f"step.{position}.json")
-        with open(os.open(path + ".part", _NEW, 0o600), "w", encoding="ascii") as file:
-            file.write(step.to_json())
-        os.replace(path + ".part", path)
+        whole.write(self.path(number, f"step.{position}.json"), step.to_json())
 
     def claimed(self, number: int, position: int, submitted: Step) -> Step:
         """Return what a step of the job is now."""

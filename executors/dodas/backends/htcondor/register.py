@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from dodas import whole
 from dodas.paths import state_dir
 
 
@@ -32,10 +33,7 @@ def enter(entry: Entry) -> None:
     """Let a run be known.  That this fails is no reason not to run anything."""
     with suppress(OSError):
         os.makedirs(_folder(), mode=0o700, exist_ok=True)
-        part = _path(entry.run) + ".part"
-        with open(part, "w", encoding="utf-8", errors="surrogateescape") as file:
-            json.dump({"path": entry.path, "logs": entry.logs}, file)
-        os.replace(part, _path(entry.run))
+        whole.write(_path(entry.run), json.dumps({"path": entry.path, "logs": entry.logs}), mode=0o666)
 
 
 def remove(run: str) -> None:

@@ -17,6 +17,7 @@ import json
 import os
 from contextlib import suppress
 
+from dodas import whole
 from dodas.containers.removal import remove_tree
 from dodas.errors import BackendError
 
@@ -60,9 +61,7 @@ class State:
         if self.shared is shared:
             return
         self.shared = shared
-        with open(self.of("run.json.part"), "w", encoding="ascii") as file:
-            json.dump({"run": self.run, "shared": shared}, file)
-        os.replace(self.of("run.json.part"), self.of("run.json"))
+        whole.write(self.of("run.json"), json.dumps({"run": self.run, "shared": shared}), mode=0o666)
 
     def remove(self) -> None:
         """Remove all of it; what is not dodas' own stays."""

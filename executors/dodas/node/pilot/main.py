@@ -10,7 +10,9 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
+from dodas import whole
 from dodas.errors import DodasError, SpecError
 from dodas.node.pilot.checks import NodeUnfit
 from dodas.node.pilot.order import SAYS, STATUS, PilotOrder
@@ -55,13 +57,10 @@ class Status:
     def __call__(self, phase: str, reason: str = "") -> None:
         """Tell a phase, and why: checking, preparing, running, leaving, over, unfit."""
         print(f"{SAYS}{phase}{f': {reason}' if reason else ''}", flush=True)
-        part = f"{self._path}.new"
-        try:
-            with open(part, "w", encoding="utf-8") as file:
-                json.dump({"phase": phase, "reason": reason, "node": os.uname().nodename}, file)
-            os.replace(part, self._path)
-        except OSError:
-            return  # the disk with the order is not here; what was printed is all there is
+        # The disk with the order may not be here; what was printed is all there is then.
+        with suppress(OSError):
+            told = {"phase": phase, "reason": reason, "node": os.uname().nodename}
+            whole.write(self._path, json.dumps(told), mode=0o666)
 
 
 def _read(path: str) -> PilotOrder:

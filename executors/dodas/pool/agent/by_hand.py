@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from dodas.pool.definition import write_text
+from dodas import whole
 from dodas.pool.description.model import Flavour, PoolDescription
 from dodas.pool.layout import Layout
 
@@ -22,7 +22,7 @@ class ByHand:
         limits.pop(flavour, None)
         if most is not None:
             limits[flavour] = [least, most]
-        write_text(self._path, json.dumps(limits))
+        whole.write(self._path, json.dumps(limits))
 
     def has(self, flavour: str) -> bool:
         """Return whether limits were set for a flavour."""

@@ -6,13 +6,13 @@ import json
 import os
 from collections.abc import Iterable
 
-from dodas.pool.definition import write_text
+from dodas import whole
 from dodas.pool.layout import Layout
 
 
 def ask_to_replace(pool: str, workers: Iterable[str]) -> None:
     """Have workers replaced at the next look, and providers tried again that were left alone."""
-    write_text(Layout(pool).at("heal.json"), json.dumps(sorted({*_read(pool), *workers})))
+    whole.write(Layout(pool).at("heal.json"), json.dumps(sorted({*_read(pool), *workers})))
 
 
 def taken(pool: str) -> list[str] | None:

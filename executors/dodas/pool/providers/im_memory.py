@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+
+from dodas import whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +63,4 @@ def load(path: str) -> Memory:
 
 def save(path: str, memory: Memory) -> None:
     """Write ``memory``, whole or not at all."""
-    part = f"{path}.part"
-    text: dict[str, Any] = asdict(memory)
-    with open(part, "w", encoding="utf-8", opener=_private) as file:
-        json.dump(text, file)
-    os.replace(part, path)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    whole.write(path, json.dumps(asdict(memory)))

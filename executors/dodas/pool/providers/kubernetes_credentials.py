@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from dodas import whole
 from dodas.auth import private
 from dodas.errors import NotAllowed
 from dodas.pool.providers.base import NotAuthorised, Refused
@@ -147,12 +148,8 @@ class Plugin:
 
 def private_file(path: str, content: bytes) -> str:
     """Put ``content`` into a file that only its owner can read, whole or not at all; return its path."""
-    part = f"{path}.{os.getpid()}.part"
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(part, path)
+        whole.write(path, content)
     except OSError as error:
         raise Refused(
             f"{path} cannot be written: {error.strerror}", hint="make room, or set DODAS_STATE"

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 
-from dodas.pool.definition import write_text
+from dodas import whole
 from dodas.pool.layout import Layout
 from dodas.pool.providers.base import ProviderUnavailable, Seen, Setup, State, Worker
 from dodas.pool.providers.ours import Told, names_of, own_output
@@ -82,7 +82,7 @@ class Local:
         except OSError as error:
             raise ProviderUnavailable(f"no worker can be started here: {error.strerror}") from error
         plain = {"pid": process.pid, "began": _began(process.pid)}
-        write_text(os.path.join(worker.directory, _PROCESS), json.dumps(plain))
+        whole.write(os.path.join(worker.directory, _PROCESS), json.dumps(plain))
 
     def _pid(self, name: str) -> int:
         """Return the process id of a worker that lives; 0 if it does not."""

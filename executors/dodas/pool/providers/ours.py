@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable
 
-from dodas.pool.definition import write_text
+from dodas import whole
 from dodas.pool.layout import Layout
 from dodas.pool.look import tail
 from dodas.pool.providers.base import ProviderError, Setup, prefix
@@ -49,7 +49,9 @@ class Told:
         now = time.time()
         told = {name: one for name, one in self._read().items() if one[1] > now - _FORGOTTEN}
         counts = {name: told.get(name, (0, now))[0] + 1 for name in workers}
-        write_text(self._path, json.dumps({**told, **{name: (count, now) for name, count in counts.items()}}))
+        whole.write(
+            self._path, json.dumps({**told, **{name: (count, now) for name, count in counts.items()}})
+        )
         return counts
 
     def _read(self) -> dict[str, tuple[int, float]]:

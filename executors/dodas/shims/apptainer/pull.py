@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
+from dodas import whole
 from dodas.containers.progress import OnProgress
 from dodas.containers.reference import Reference
 from dodas.errors import SpecError, StoreError
@@ -54,12 +55,7 @@ def _file_for(url: str) -> str:
 
 
 def _write(path: str, content: bytes) -> None:
-    fresh = f"{path}.{os.urandom(4).hex()}"
     try:
-        with open(fresh, "xb") as file:
-            file.write(content)
-        os.replace(fresh, path)
+        whole.write(path, content, mode=0o666)
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(fresh)
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
