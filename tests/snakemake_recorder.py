@@ -18,8 +18,8 @@ from snakemake.settings import types as settings
 from dodas.backend import Event, Finished
 from dodas.step import Failure, Result, Step
 from snakemake_executor_plugin_dodas import ExecutorSettings, backends
-from snakemake_executor_plugin_dodas.allotment import Ceiling
 from snakemake_executor_plugin_dodas.backends import Place
+from snakemake_executor_plugin_dodas.step.allotment import Ceiling
 
 NO_CEILING = Ceiling()
 

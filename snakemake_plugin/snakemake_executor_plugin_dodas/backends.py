@@ -12,9 +12,9 @@ from typing import Literal, Protocol, cast
 from dodas.backend import Backend
 from dodas.errors import SpecError
 from dodas.step import Step
-from snakemake_executor_plugin_dodas.allotment import Ceiling
-from snakemake_executor_plugin_dodas.finished import Finished
+from snakemake_executor_plugin_dodas.flight.finished import Finished
 from snakemake_executor_plugin_dodas.settings import ExecutorSettings
+from snakemake_executor_plugin_dodas.step.allotment import Ceiling
 
 _UNITS = {"": 1, "B": 1, **{f"{p}B": 1000**n for n, p in enumerate("KMGT", 1)}}
 _UNITS |= {f"{p}IB": 1024**n for n, p in enumerate("KMGT", 1)}

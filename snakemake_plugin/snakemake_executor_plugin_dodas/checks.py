@@ -74,7 +74,7 @@ def _engine(value: str) -> None:
 
 
 def _image(value: str) -> None:
-    from snakemake_executor_plugin_dodas.images import image_name  # noqa: PLC0415
+    from snakemake_executor_plugin_dodas.step.images import image_name  # noqa: PLC0415
 
     image_name(value)
 

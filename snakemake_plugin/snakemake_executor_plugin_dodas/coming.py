@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from dodas.errors import SpecError
-from snakemake_executor_plugin_dodas.capture import NotCapturableError
+from snakemake_executor_plugin_dodas.command.capture import NotCapturableError
 
 _CONTAINER = "container"
 

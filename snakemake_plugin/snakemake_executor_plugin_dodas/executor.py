@@ -35,8 +35,8 @@ class Executor(RealExecutor):
         """Connect to the backend; a pool that a file describes comes up when the first job is to run."""
         # Snakemake imports this module at every start; the rest of dodas is needed now.
         from dodas.errors import DodasError  # noqa: PLC0415
-        from snakemake_executor_plugin_dodas.allotment import settle_handover  # noqa: PLC0415
         from snakemake_executor_plugin_dodas.run import comes_later  # noqa: PLC0415
+        from snakemake_executor_plugin_dodas.step.allotment import settle_handover  # noqa: PLC0415
 
         if self.workflow.remote_execution_settings.immediate_submit:
             raise WorkflowError("--immediate-submit is not supported by the executor dodas")

@@ -13,19 +13,20 @@ from typing import Any
 
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
-from snakemake_executor_plugin_dodas import capture, checks, coming, releases
-from snakemake_executor_plugin_dodas.allotment import lacking_gpus
+from snakemake_executor_plugin_dodas import checks, coming, releases
 from snakemake_executor_plugin_dodas.backends import connect
-from snakemake_executor_plugin_dodas.course import Planner
-from snakemake_executor_plugin_dodas.direct import Director
-from snakemake_executor_plugin_dodas.explain import Explanation
-from snakemake_executor_plugin_dodas.flights import Flights
-from snakemake_executor_plugin_dodas.modes import Asked
-from snakemake_executor_plugin_dodas.reports import Totals
+from snakemake_executor_plugin_dodas.command import capture
+from snakemake_executor_plugin_dodas.command.direct import Director
+from snakemake_executor_plugin_dodas.course.course import Planner
+from snakemake_executor_plugin_dodas.course.explain import Explanation
+from snakemake_executor_plugin_dodas.course.modes import Asked
+from snakemake_executor_plugin_dodas.flight.flights import Flights
 from snakemake_executor_plugin_dodas.settings import ExecutorSettings
-from snakemake_executor_plugin_dodas.steps import Site, Worker
+from snakemake_executor_plugin_dodas.step.allotment import lacking_gpus
+from snakemake_executor_plugin_dodas.step.steps import Site, Worker
+from snakemake_executor_plugin_dodas.step.volumes import parse_volume
+from snakemake_executor_plugin_dodas.told.reports import Totals
 from snakemake_executor_plugin_dodas.used.summary import summary
-from snakemake_executor_plugin_dodas.volumes import parse_volume
 
 _RUN = re.compile(r"\d{4}-\d\d-\d\dT\d{6}\.\d{6}")
 _KEPT_RUNS = 9  # and the one that begins
@@ -53,7 +54,7 @@ class Run:
         self._closed = False
 
     def start(self, jobs: Sequence[Any], *, shared_files: bool) -> None:
-        """Start jobs; see :class:`~snakemake_executor_plugin_dodas.flights.Flights`."""
+        """Start jobs; see :class:`~snakemake_executor_plugin_dodas.flight.flights.Flights`."""
         self._explanation.of(jobs)  # a checkpoint may have brought new ones
         self._flights.start((job, self._planner.course(job, shared_files=shared_files)) for job in jobs)
 

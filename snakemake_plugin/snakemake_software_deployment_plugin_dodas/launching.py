@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 
 import dodas
-from snakemake_executor_plugin_dodas.images import image_name
-from snakemake_executor_plugin_dodas.volumes import parse_volume
+from snakemake_executor_plugin_dodas.step.images import image_name
+from snakemake_executor_plugin_dodas.step.volumes import parse_volume
 
 AUTO = "auto"
 _START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")

@@ -13,7 +13,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from snakemake_executor_plugin_dodas import ExecutorSettings
-from snakemake_executor_plugin_dodas.modes import CASES
+from snakemake_executor_plugin_dodas.course.modes import CASES
 from snakemake_recorder import Recorder, run
 from snakemake_runs import RELEASE, Workflow
 

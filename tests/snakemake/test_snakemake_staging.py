@@ -12,10 +12,11 @@ import pytest
 
 from dodas.errors import SpecError
 from dodas.step import Mount, Output, Step
-from snakemake_executor_plugin_dodas import identity, library
-from snakemake_executor_plugin_dodas.allotment import hints
 from snakemake_executor_plugin_dodas.backends import parse_bundle, parse_condor
-from snakemake_executor_plugin_dodas.command import Command
+from snakemake_executor_plugin_dodas.command import library
+from snakemake_executor_plugin_dodas.command.command import Command
+from snakemake_executor_plugin_dodas.step import identity
+from snakemake_executor_plugin_dodas.step.allotment import hints
 from snakemake_recorder import Recorder, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

@@ -9,10 +9,10 @@ import pytest
 
 from dodas.errors import BackendUnreachable, SpecError
 from dodas.step import Input, Mount, Output, Step
-from snakemake_executor_plugin_dodas.allotment import Ceiling
 from snakemake_executor_plugin_dodas.backends import parse_size
-from snakemake_executor_plugin_dodas.images import image_name
-from snakemake_executor_plugin_dodas.volumes import mounts, parse_volume
+from snakemake_executor_plugin_dodas.step.allotment import Ceiling
+from snakemake_executor_plugin_dodas.step.images import image_name
+from snakemake_executor_plugin_dodas.step.volumes import mounts, parse_volume
 from snakemake_recorder import Recorder, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from dodas import whole
-from snakemake_executor_plugin_dodas.allotment import MB
+from snakemake_executor_plugin_dodas.step.allotment import MB
 from snakemake_executor_plugin_dodas.used.efficiency import Use
 from snakemake_executor_plugin_dodas.used.profiles import profile
 from snakemake_executor_plugin_dodas.used.proposals import Proposal, propose

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from snakemake_executor_plugin_dodas.allotment import MB
+from snakemake_executor_plugin_dodas.step.allotment import MB
 from snakemake_executor_plugin_dodas.used.efficiency import Use
 from snakemake_executor_plugin_dodas.used.quantiles import Spread
 

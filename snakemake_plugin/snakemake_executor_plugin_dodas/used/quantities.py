@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snakemake_executor_plugin_dodas.allotment import MB
+from snakemake_executor_plugin_dodas.step.allotment import MB
 
 _GB = 1000 * MB
 

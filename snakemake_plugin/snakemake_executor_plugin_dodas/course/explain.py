@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from snakemake_executor_plugin_dodas.modes import Asked, Mode, case, reason
+from snakemake_executor_plugin_dodas.course.modes import Asked, Mode, case, reason
 
 # A job or group is asked about, and the container of a single job.
 _Ask = Callable[[Any], Asked]

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from dodas.step import Result
 from snakemake_executor_plugin_dodas import releases
-from snakemake_executor_plugin_dodas.kinds import has_command
+from snakemake_executor_plugin_dodas.course.kinds import has_command
 
 # What the main process sees to where it sees files.
 _FLAGS = ("update", "ensure", "protected", "pipe", "service", "nodelocal", "template")

@@ -21,7 +21,7 @@ from importlib import import_module
 from types import FrameType, ModuleType
 from typing import Any
 
-from snakemake_executor_plugin_dodas.command import Command
+from snakemake_executor_plugin_dodas.command.command import Command
 
 # A question that Snakemake asks a program while it builds a command, such as `papermill --version`.
 Ask = Callable[[str, Mapping[str, Any]], "Answer"]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dodas.step import Result
-from snakemake_executor_plugin_dodas.course import Course
-from snakemake_executor_plugin_dodas.part import Part
+from snakemake_executor_plugin_dodas.course.course import Course
+from snakemake_executor_plugin_dodas.step.part import Part
 
 
 @dataclass(slots=True, eq=False)

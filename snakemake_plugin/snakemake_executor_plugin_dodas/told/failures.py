@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dodas.step import Resources, Result, Usage
-from snakemake_executor_plugin_dodas.part import Part
-from snakemake_executor_plugin_dodas.tails import discreet, failed_members, tail
+from snakemake_executor_plugin_dodas.step.part import Part
+from snakemake_executor_plugin_dodas.told.tails import discreet, failed_members, tail
 from snakemake_executor_plugin_dodas.used.quantities import length, size
 
 

@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import Any
 
 from dodas.step import Input, Mount, Output
-from snakemake_executor_plugin_dodas.command import Command
-from snakemake_executor_plugin_dodas.stored import NOTHING, Stored, is_left
+from snakemake_executor_plugin_dodas.command.command import Command
+from snakemake_executor_plugin_dodas.step.stored import NOTHING, Stored, is_left
 
 # A script may import or source what lies beside it.  Larger files there are hardly code.
 _CODE = frozenset({".py", ".r", ".jl", ".sh", ".pl", ".lua", ".hy", ".xsh", ".rs"})

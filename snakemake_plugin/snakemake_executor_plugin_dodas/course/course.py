@@ -16,15 +16,18 @@ from typing import Any
 
 from dodas.errors import SpecError
 from dodas.step import Result, Step
-from snakemake_executor_plugin_dodas import identity, modes, releases, reports, stored
+from snakemake_executor_plugin_dodas import releases
 from snakemake_executor_plugin_dodas.backends import Past
-from snakemake_executor_plugin_dodas.capture import NotCapturableError
-from snakemake_executor_plugin_dodas.command import Command
-from snakemake_executor_plugin_dodas.direct import Director
-from snakemake_executor_plugin_dodas.images import image_name
-from snakemake_executor_plugin_dodas.part import Part
-from snakemake_executor_plugin_dodas.steps import Site, Worker
-from snakemake_executor_plugin_dodas.stored import Stored
+from snakemake_executor_plugin_dodas.command.capture import NotCapturableError
+from snakemake_executor_plugin_dodas.command.command import Command
+from snakemake_executor_plugin_dodas.command.direct import Director
+from snakemake_executor_plugin_dodas.course import modes
+from snakemake_executor_plugin_dodas.step import identity, stored
+from snakemake_executor_plugin_dodas.step.images import image_name
+from snakemake_executor_plugin_dodas.step.part import Part
+from snakemake_executor_plugin_dodas.step.steps import Site, Worker
+from snakemake_executor_plugin_dodas.step.stored import Stored
+from snakemake_executor_plugin_dodas.told import reports
 
 Course = Generator[list[Part], Sequence[Result], None]
 

@@ -17,8 +17,8 @@ from dataclasses import replace
 from typing import Any
 
 from dodas.step import Step
-from snakemake_executor_plugin_dodas.command import Command
-from snakemake_executor_plugin_dodas.staging import runtime_cache
+from snakemake_executor_plugin_dodas.command.command import Command
+from snakemake_executor_plugin_dodas.step.staging import runtime_cache
 
 # Comes after what Snakemake puts in front of scripts, which holds pickled objects and random paths.
 _PREAMBLE_END = "snakemake preamble end"

@@ -12,9 +12,9 @@ from enum import Enum
 from typing import Any
 
 from snakemake_executor_plugin_dodas.coming import image_of
-from snakemake_executor_plugin_dodas.kinds import has_command, ignores_shadow, is_simultaneous
+from snakemake_executor_plugin_dodas.course.kinds import has_command, ignores_shadow, is_simultaneous
 from snakemake_executor_plugin_dodas.releases import needs_cache_of_worker
-from snakemake_executor_plugin_dodas.stored import obstacle
+from snakemake_executor_plugin_dodas.step.stored import obstacle
 
 
 class Mode(Enum):

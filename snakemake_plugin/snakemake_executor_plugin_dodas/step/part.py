@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dodas.step import Step
-from snakemake_executor_plugin_dodas.command import Command
+from snakemake_executor_plugin_dodas.command.command import Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Part:
         step: The step.
         job: The job; ``None`` for a group that is one step.
         command: Its command; ``None`` for that of a second Snakemake.
-        digest: See :func:`~snakemake_executor_plugin_dodas.identity.digest`; empty if nobody asks.
+        digest: See :func:`~snakemake_executor_plugin_dodas.step.identity.digest`; empty if nobody asks.
     """
 
     step: Step

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 from dodas.backend import Backend
 from dodas.errors import DodasError
 from dodas.step import Result
-from snakemake_executor_plugin_dodas import failures, reports
-from snakemake_executor_plugin_dodas.course import Course
-from snakemake_executor_plugin_dodas.finished import Finished
-from snakemake_executor_plugin_dodas.flight import Flight
-from snakemake_executor_plugin_dodas.follow import Follower
-from snakemake_executor_plugin_dodas.part import Part
+from snakemake_executor_plugin_dodas.course.course import Course
+from snakemake_executor_plugin_dodas.flight.finished import Finished
+from snakemake_executor_plugin_dodas.flight.flight import Flight
+from snakemake_executor_plugin_dodas.flight.follow import Follower
+from snakemake_executor_plugin_dodas.step.part import Part
+from snakemake_executor_plugin_dodas.told import failures, reports
 from snakemake_executor_plugin_dodas.used.efficiency import Efficiency
 
 

@@ -11,13 +11,15 @@ from typing import Any, Protocol
 
 from dodas.errors import SpecError
 from dodas.step import Input, Mount, Step
-from snakemake_executor_plugin_dodas import coming, library, staging
-from snakemake_executor_plugin_dodas.allotment import Ceiling, allot, hints, with_room
-from snakemake_executor_plugin_dodas.command import Command
-from snakemake_executor_plugin_dodas.kinds import is_simultaneous
+from snakemake_executor_plugin_dodas import coming
+from snakemake_executor_plugin_dodas.command import library
+from snakemake_executor_plugin_dodas.command.command import Command
+from snakemake_executor_plugin_dodas.course.kinds import is_simultaneous
 from snakemake_executor_plugin_dodas.second.words import words
-from snakemake_executor_plugin_dodas.stored import NOTHING, Stored
-from snakemake_executor_plugin_dodas.volumes import mounts
+from snakemake_executor_plugin_dodas.step import staging
+from snakemake_executor_plugin_dodas.step.allotment import Ceiling, allot, hints, with_room
+from snakemake_executor_plugin_dodas.step.stored import NOTHING, Stored
+from snakemake_executor_plugin_dodas.step.volumes import mounts
 
 # Set by Snakemake for every command; the other variables of the host stay outside of containers.
 _THREADS = ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB", "NUMEXPR")

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from snakemake_executor_plugin_dodas import coming
-from snakemake_executor_plugin_dodas.capture import Answer, NotCapturableError, capture
-from snakemake_executor_plugin_dodas.command import Command
+from snakemake_executor_plugin_dodas.command.capture import Answer, NotCapturableError, capture
+from snakemake_executor_plugin_dodas.command.command import Command
 
 _PAPERMILL = "papermill --version"
 

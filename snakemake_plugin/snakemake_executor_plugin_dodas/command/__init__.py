@@ -1,0 +1,1 @@
+"""What a job would have run, learnt from Snakemake."""

@@ -1,0 +1,1 @@
+"""Jobs under way, until Snakemake knows how they ended."""
