@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from dodas import paths
 
@@ -74,7 +75,8 @@ def _unpack(snakemake: str, source: Path) -> None:
         _pip("download", "--no-deps", "--no-binary", "snakemake", "-d", scratch, f"snakemake=={snakemake}")
         (archive,) = Path(scratch).glob("*.tar.gz")
         with tarfile.open(archive) as packed:
-            packed.extractall(scratch, filter="data")
+            safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from 3.11.4
+            packed.extractall(scratch, **safely)
         Path(scratch, f"snakemake-{snakemake}").rename(source)
 
 
