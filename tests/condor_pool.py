@@ -21,7 +21,7 @@ from debian_packages import with_packages
 from dodas.containers.packages import build
 from dodas.pool import image
 
-SILENT = "the job queue does not answer"  # what dodas says then, whoever prints it
+SILENT = "the job queue (does not answer|refuses to talk)"  # what dodas says then, whoever prints it
 KINDS = {"shared": "--shared-disk", "far": "--no-shared-disk"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from dodas.backends.htcondor import HtcondorBackend
+from dodas.backends.htcondor.scheduler import Scheduler
 from dodas.errors import BackendError, BackendUnreachable, SpecError
 from dodas.step import Step
-from htcondor_runs import Place
+from htcondor_runs import Place, wait_for
 
 Configure = Callable[..., None]
 
@@ -83,6 +85,34 @@ def test_a_token_that_is_refused(configure: Configure, tmp_path: Path, token: st
     assert "refuses to talk to us" in said
     assert "see that you have a token" in said
     assert token is None or token not in said
+
+
+def test_a_schedd_that_lets_us_in_and_denies_us_all(place: Place) -> None:
+    schedd = place.daemon("condor_schedd")
+    config = Path(os.environ["DODAS_STATE"]) / "pools" / place.pool / "head" / "condor_config"
+    before = config.read_text()
+    scheduler = Scheduler(place.pool)
+
+    def denies() -> bool:
+        try:
+            scheduler.find("false")
+        except BackendUnreachable as error:
+            assert "refuses to talk to us" in str(error)
+            return True
+        return False
+
+    denied = ("READ", "WRITE", "DAEMON", "ADMINISTRATOR")
+    config.write_text(before + "".join(f"DENY_{level} = *\n" for level in denied))
+    schedd.send_signal(signal.SIGHUP)
+    try:
+        wait_for(denies, "a schedd that does not allow it")
+        with pytest.raises(BackendUnreachable, match="refuses to talk to us"):
+            place.backend()
+    finally:
+        config.write_text(before)
+        schedd.send_signal(signal.SIGHUP)
+    wait_for(lambda: not denies(), "one that does")
+    place.backend()
 
 
 def in_a_process(program: str) -> str:

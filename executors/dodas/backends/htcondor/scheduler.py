@@ -201,8 +201,13 @@ class Scheduler:
         except self._faults as error:
             self._schedd = None  # after a restart it is at another address
             said = _line(error)
-            refused = _CLOSED not in said and any(word.lower() in said.lower() for word in _REFUSED)
-            raise _problem(to, said, refused=refused) from error
+            raise _problem(to, said, refused=_is_refusal(said)) from error
+
+
+def _is_refusal(said: str) -> bool:
+    # Who was let in and may not do what he asks for is told nothing at all.
+    unsaid = said.endswith("errmsg=")
+    return unsaid or (_CLOSED not in said and any(word.lower() in said.lower() for word in _REFUSED))
 
 
 def _listens(address: str) -> bool:
