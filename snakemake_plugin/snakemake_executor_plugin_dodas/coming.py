@@ -19,6 +19,12 @@ def deployment_methods(workflow: Any) -> set[str]:
     return {str(method).replace("-", "").replace("_", "") for method in chosen}
 
 
+def deployment_options(workflow: Any) -> tuple[str, ...] | None:
+    """Return them as an option of a second Snakemake has them; ``None`` where it wants plugins instead."""
+    chosen = getattr(workflow.deployment_settings, "deployment_method", None)
+    return None if chosen is None else tuple(sorted(map(str, chosen)))
+
+
 def image_of(job: Any) -> str | None:
     """Return the image of a single job, as its rule names it; ``None`` if it names none."""
     if hasattr(job, "container_img_url"):

@@ -13,6 +13,8 @@ from typing import Any
 
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
+from dodas.shims import program
+from dodas.step import Mount
 from snakemake_executor_plugin_dodas import checks, coming, releases
 from snakemake_executor_plugin_dodas.backends import connect
 from snakemake_executor_plugin_dodas.command import capture
@@ -21,6 +23,7 @@ from snakemake_executor_plugin_dodas.course.course import Planner
 from snakemake_executor_plugin_dodas.course.explain import Explanation
 from snakemake_executor_plugin_dodas.course.modes import Asked
 from snakemake_executor_plugin_dodas.flight.flights import Flights
+from snakemake_executor_plugin_dodas.second.images import Apptainer
 from snakemake_executor_plugin_dodas.settings import ExecutorSettings
 from snakemake_executor_plugin_dodas.step.allotment import lacking_gpus
 from snakemake_executor_plugin_dodas.step.steps import Site, Worker
@@ -131,6 +134,7 @@ def open_run(executor: Any, *, worker: Worker) -> Run:
         executor.logger.warning(sentence)
     if place.ceiling.cores is not None:
         _limit_threads(workflow.resource_settings, max(1, int(place.ceiling.cores)))
+    methods = coming.deployment_methods(workflow)
     site = Site(
         workdir=workdir,
         logs=logs,
@@ -143,8 +147,8 @@ def open_run(executor: Any, *, worker: Worker) -> Run:
         containers=settings.containers == "on",
         here=place.here,
         shared=place.shared,
+        apptainer=_apptainer(workflow, settings, volumes) if place.here else None,
     )
-    methods = coming.deployment_methods(workflow)
     director = Director(
         workflow,
         keep_scripts=not workflow.execution_settings.cleanup_scripts,
@@ -167,11 +171,30 @@ def open_run(executor: Any, *, worker: Worker) -> Run:
     def container(job: Any) -> str | None:
         return None if director.has_environment(job) else site.container(job)
 
+    def contained(job: Any) -> bool:
+        return coming.image_of(job) is not None and (site.apptainer is not None or "apptainer" in methods)
+
     tell = executor.logger.info if settings.explain else None
-    explanation = Explanation(ask, container, tell=tell, warn=executor.logger.warning)
+    explanation = Explanation(ask, container, contained, tell=tell, warn=executor.logger.warning)
     if settings.explain:
         explanation.of(executor.dag.get_job_group(job) or job for job in executor.dag.needrun_jobs())
     return Run(planner, flights, logs, settings.report, explanation)
+
+
+def _apptainer(workflow: Any, settings: ExecutorSettings, volumes: tuple[Mount, ...]) -> Apptainer | None:
+    """Return what gives jobs of a second Snakemake their containers, if there are any to be given."""
+    chosen = coming.deployment_options(workflow)
+    images = any(getattr(rule, "container_img", None) for rule in workflow.rules)
+    if settings.containers != "on" or not images or chosen is None or "apptainer" in chosen:
+        return None
+    return Apptainer(
+        folder=program.make(),
+        methods=chosen,
+        arguments=workflow.deployment_settings.apptainer_args or "",
+        volumes=volumes,
+        network=settings.network == "host",
+        engine=settings.engine or "",
+    )
 
 
 def _new_logs(state: str) -> str:

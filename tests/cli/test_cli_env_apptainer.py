@@ -285,9 +285,12 @@ def test_a_pull_makes_a_file_that_names_the_image(shell: Shell, tmp_path: Path) 
     content = json.loads((tmp_path / "box_1.sif").read_text())
     assert content["image of dodas"] == BOX
     assert content["digest"].startswith("sha256:")
+    assert shell.apptainer("pull", DOCKER, where=tmp_path).returncode == 0, "as if at the same time"
+    (tmp_path / "box_1.sif").write_text("mine")
     again = shell.apptainer("pull", DOCKER, where=tmp_path)
     assert again.returncode == 255
     assert b"box_1.sif is there already" in again.stderr
+    assert (tmp_path / "box_1.sif").read_text() == "mine"
     said = out(shell, "-s", "pull", "--force", "--dir", tmp_path, "box_1.sif", DOCKER)
     assert said == out(shell, "-s", "pull", "--dir", tmp_path, "other", DOCKER) == ""
     assert sorted(os.listdir(tmp_path)) == ["box_1.sif", "other"]

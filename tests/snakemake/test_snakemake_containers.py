@@ -197,6 +197,78 @@ Path(snakemake.output[0]).write_text(f"{Path('/marker').read_text()}{snakemake.p
     assert workflow.read("x") == "image\n['a b', \"c'd\"]helped"
 
 
+HARD = f"""
+shell.executable("/bin/sh")
+OUTSIDE = config["outside"]
+container: "docker://{NAME}"
+
+rule all:
+    container: None
+    input: "piped.txt", OUTSIDE + "/out 'dir'/run.txt", "again.txt", "python.txt", "bare.txt", "host.txt"
+
+rule source:
+    output: pipe("pipe")
+    shell: "cat /marker > {{output}}"
+
+rule piped:
+    input: "pipe"
+    output: "piped.txt"
+    shell: "cat {{input}} /marker > {{output}}"
+
+rule run:
+    input: OUTSIDE + "/in, x.txt"
+    output: OUTSIDE + "/out 'dir'/run.txt"
+    run:
+        shell("cat {{input:q}} /marker /given/file > {{output:q}}; grep -c : /proc/net/dev >> {{output:q}}")
+
+rule again:
+    output: "again.txt"
+    run: shell("cat /marker > {{output}}")
+
+rule python:
+    output: "python.txt"
+    run:
+        with open(output[0], "w") as file:
+            print(config["outside"] == OUTSIDE, file=file)
+
+rule bare:
+    output: "bare.txt"
+    container: None
+    run: shell("test -e /marker || echo host > {{output}}")
+
+rule host:
+    output: "host.txt"
+    container: None
+    shell: "test -e /marker || echo host > {{output}}"
+"""
+
+
+@pytest.mark.parametrize("more", [(), ("--sdm", "env-modules")], ids=["alone", "with other software"])
+def test_what_only_a_second_snakemake_can_run_is_in_its_container(
+    workflow: Workflow, more: tuple[str, ...]
+) -> None:
+    """Pipes and `run:` blocks; what they see is what other jobs see."""
+    fill(os.environ["UDOCKER_DIR"], workflow.path.parent)
+    outside, given = workflow.path.parent / "out side", workflow.path.parent / "gi, ven"
+    for folder in (outside, given):
+        folder.mkdir()
+    (outside / "in, x.txt").write_text("in\n")
+    (given / "file").write_text("given\n")
+    workflow.write("Snakefile", HARD)
+    options = ("--dodas-volume", f"{given}:/given", "--dodas-network", "none", "--dodas-explain", *more)
+    done = workflow.run("--config", f"outside={outside}", *options)
+    assert done.code == 0, done.said
+    assert workflow.read("piped.txt") == "image\nimage\n"
+    ran = (outside / "out 'dir'" / "run.txt").read_text()
+    assert ran == "in\nimage\ngiven\n1\n", "lo is all the network that there is"
+    assert workflow.read("again.txt") == "image\n"
+    assert workflow.read("python.txt") == "True\n"
+    assert workflow.read("bare.txt") == workflow.read("host.txt") == "host\n"
+    assert f"rule run: worker, in the container docker://{NAME}, because" in done.said
+    assert "without the container" not in done.said
+    assert "Nothing to be done" in workflow.run("--config", f"outside={outside}", *options).said
+
+
 def test_the_network_can_be_taken_away(workflow: Workflow) -> None:
     fill(os.environ["UDOCKER_DIR"], workflow.path.parent)
     workflow.write(

@@ -66,7 +66,6 @@ rule made:
 
 rule source:
     output: pipe("pipe")
-    container: "docker://tool:2"
     shell: "echo > {output}"
 
 rule piped:
@@ -190,7 +189,17 @@ def test_each_kind_is_run_in_its_way(tmp_path: Path, capfd: pytest.CaptureFixtur
     ):
         assert any(line.startswith(f"rule {name}: {mode}, {where}, because ") for line in lines), said
     assert any(line.startswith("group pair: layers, because ") for line in lines)
-    assert "rule source runs without the container docker://tool:2, because its jobs are tied by" in said
+
+
+def test_who_runs_a_job_elsewhere_has_no_container_for_a_second_snakemake(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = 'rule one:\n output: "one"\n container: "docker://tool"\n run: shell("echo > {output}")\n'
+    backend = Recorder()
+    assert run(tmp_path, text, backend, here=False, explain=True)
+    said = capfd.readouterr().err
+    assert "rule one runs without the container docker://tool, because it has a run block" in said
+    assert "rule one: worker, without its container docker://tool, because" in said
 
 
 def test_containers_can_be_off(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -164,7 +164,11 @@ class Planner:
                 "do not share the disk of this machine",
                 hint="add the rule to localrules, or run where the disk is shared",
             )
-        step = self._site.worker_step(job, self._name(job), self._worker)
+        singles = job.jobs if job.is_group() else [job]
+        contained = any(map(self._site.container, singles)) and not any(
+            map(self._director.has_environment, singles)
+        )
+        step = self._site.worker_step(job, self._name(job), self._worker, contained=contained)
         yield [Part(step, None if job.is_group() else job)]
 
     def _part(self, job: Any, image: str | None, iteration: int | None, files: Stored) -> Part:

@@ -18,6 +18,7 @@ class Explanation:
     Args:
         ask: Returns what decides on the mode of a job or group.
         container: Returns the image for a single job, as the user writes it; nothing on the host.
+        contained: Returns whether a second Snakemake runs a single job in it.
         tell: Takes what to say; ``None`` if nobody wants to know.
         warn: Takes what everybody has to know: which containers are not used.
     """
@@ -26,12 +27,14 @@ class Explanation:
         self,
         ask: _Ask,
         container: _Container,
+        contained: Callable[[Any], bool],
         *,
         tell: Callable[[str], object] | None,
         warn: Callable[[str], object],
     ) -> None:
         self._ask = ask
         self._container = container
+        self._contained = contained
         self._tell = tell
         self._warn = warn
         self._told: set[str] = set()
@@ -54,10 +57,10 @@ class Explanation:
         asked = self._ask(job)
         if case(asked).mode is Mode.WORKER:
             for single in asked.singles():
-                if image := self._container(single):
+                image = self._container(single)
+                if image and not self._contained(single):
                     yield (
-                        f"rule {single.rule.name} runs without the container {image}, because "
-                        f"{reason(asked)}; a second Snakemake uses it with --sdm apptainer"
+                        f"rule {single.rule.name} runs without the container {image}, because {reason(asked)}"
                     )
 
     def _lines(self, job: Any) -> Iterator[str]:
@@ -75,6 +78,7 @@ class Explanation:
 
     def _where(self, job: Any, mode: Mode) -> str:
         image = self._container(job)
-        if mode is Mode.DIRECT or image is None:
-            return f"in the container {image}" if image else "without a container"
-        return f"without its container {image}"
+        if image is None:
+            return "without a container"
+        used = mode is Mode.DIRECT or (mode is Mode.WORKER and self._contained(job))
+        return f"in the container {image}" if used else f"without its container {image}"

@@ -24,7 +24,7 @@ class Mode(Enum):
         MAIN: Snakemake runs it by itself, without an executor.
         DIRECT: The main process submits the command itself.
         LAYERS: A group: its jobs are submitted like others, one layer of it after the other.
-        WORKER: A second Snakemake runs the job on the host.
+        WORKER: A second Snakemake runs the job on the host, and gets it its container if it has one.
     """
 
     MAIN = "main process"

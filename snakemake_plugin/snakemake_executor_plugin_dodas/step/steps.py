@@ -15,6 +15,7 @@ from snakemake_executor_plugin_dodas import coming
 from snakemake_executor_plugin_dodas.command import library
 from snakemake_executor_plugin_dodas.command.command import Command
 from snakemake_executor_plugin_dodas.course.kinds import is_simultaneous
+from snakemake_executor_plugin_dodas.second.images import Apptainer
 from snakemake_executor_plugin_dodas.second.words import words
 from snakemake_executor_plugin_dodas.step import staging
 from snakemake_executor_plugin_dodas.step.allotment import Ceiling, allot, hints, with_room
@@ -53,6 +54,7 @@ class Site:
         containers: Whether there are containers at all.
         here: Whether steps run on this machine.
         shared: Whether they see its files.
+        apptainer: What gives jobs of a second Snakemake the containers of their rules; ``None`` for nothing.
     """
 
     workdir: str
@@ -66,6 +68,7 @@ class Site:
     containers: bool = True
     here: bool = True
     shared: bool = True
+    apptainer: Apptainer | None = None
 
     def container(self, job: Any) -> str | None:
         """Return the image for a single job, as a ``container:`` directive names it; ``None`` on the host."""
@@ -109,13 +112,24 @@ class Site:
             **{**files, "inputs": (*files["inputs"], *library)},
         )
 
-    def worker_step(self, job: Any, name: str, worker: Worker) -> Step:
-        """Return the step that runs ``job`` in a second Snakemake."""
+    def worker_step(self, job: Any, name: str, worker: Worker, *, contained: bool = False) -> Step:
+        """Return the step that runs ``job`` in a second Snakemake.
+
+        Args:
+            job: A single job or a group.
+            name: Of the step.
+            worker: Makes the command of the second Snakemake.
+            contained: Whether that is to use the containers of rules, if it can.
+        """
         resources = with_room(allot(job, self.guesses, self.ceiling), self.ceiling)
         # Jobs that are tied by pipes and services run at once or not at all, even where there is less.
         cores = job.threads if is_simultaneous(job) else resources.cores
         command = worker(job, max(1, int(cores)))
         env = {**os.environ, **self.declared}
+        if self.apptainer is not None:
+            env = self.apptainer.environ(env)  # in the same for all of them: it is loaded once
+            if contained:
+                command = f"{command} {self.apptainer.words(self._seen(job), self.workdir)}"
         argv = (words(command) if self.here else None) or ("/bin/sh", "-c", command)
         return self._step(job, name, argv=argv, env=env, cwd=self.workdir, resources=resources)
 
@@ -160,6 +174,17 @@ class Site:
             folders=[os.path.abspath(folder) for folder in folders if folder],
         )
         return own if self.shared else own + tuple(staging.odd_places(outputs, self.workdir))
+
+    def _seen(self, job: Any) -> tuple[Mount, ...]:
+        """Return what a container of a second Snakemake's job, or of one of its group, sees."""
+        jobs = list(job.jobs) if job.is_group() else [job]
+        return mounts(
+            workdir=self.workdir,
+            inputs=[path for one in jobs for path in (*one.input._plainstrings(), *staging.sources(one))],
+            outputs=[
+                path for one in jobs for path in (*one.output._plainstrings(), *one.log._plainstrings())
+            ],
+        )
 
     def _snakemake(self, command: Command) -> tuple[tuple[Mount, ...], tuple[Input, ...]]:
         """Return what lets a script's preamble import Snakemake: mounts here, a file to take elsewhere."""

@@ -17,7 +17,8 @@ from dodas.shims.words import Run
 def pull(run: Run, places: list[str], progress: OnProgress) -> str:
     """Pull an image and write the file that stands for it, whole or not at all; return the file's path.
 
-    An image that the store has is not asked for again.
+    An image that the store has is not asked for again.  A file that stands for this very image stays: with
+    several at a time, of which each has seen that there was none, all but one would fail.
 
     Args:
         run: The command line.
@@ -25,7 +26,7 @@ def pull(run: Run, places: list[str], progress: OnProgress) -> str:
         progress: Told what goes on.
 
     Raises:
-        SpecError: The file is there, or the name is not that of an image.
+        SpecError: Another file is there, or the name is not that of an image.
         ImageError: The image cannot be had.
         StoreError: The store or the file cannot be written.
         Unknown: Only apptainer itself can do it.
@@ -37,11 +38,14 @@ def pull(run: Run, places: list[str], progress: OnProgress) -> str:
         raise Unknown(f"pull {' '.join(files)}" if files[1:] else f"option --arch={run.one['arch']}")
     file = run.one.get("name") or (files[0] if files else _file_for(url))
     path = os.path.join(run.one.get("dir", ""), file)
-    if os.path.lexists(path) and "force" not in run.flags:
-        raise SpecError(f"{path} is there already", hint="remove it, or add --force")
     name = name_of(url, progress)
     with ExitStack() as held:
-        _write(path, marker(name, held_root(f"{DOCKER}{name}", progress, held).digest))
+        content = marker(name, held_root(f"{DOCKER}{name}", progress, held).digest)
+    if os.path.lexists(path) and "force" not in run.flags:
+        if _is(path, content):
+            return path
+        raise SpecError(f"{path} is there already", hint="remove it, or add --force")
+    _write(path, content)
     return path
 
 
@@ -52,6 +56,14 @@ def _file_for(url: str) -> str:
         return f"{reference.repository.rpartition('/')[2]}_{reference.tag or 'latest'}.sif"
     base = os.path.basename(url.rpartition(":")[2])
     return f"{os.path.splitext(base)[0]}.sif"
+
+
+def _is(path: str, content: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(content) + 1) == content
+    except OSError:
+        return False
 
 
 def _write(path: str, content: bytes) -> None:
