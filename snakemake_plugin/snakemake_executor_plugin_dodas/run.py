@@ -13,6 +13,7 @@ from typing import Any
 
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
+from dodas.errors import DodasError
 from dodas.shims import program
 from dodas.step import Mount
 from snakemake_executor_plugin_dodas import checks, coming, releases
@@ -187,8 +188,12 @@ def _apptainer(workflow: Any, settings: ExecutorSettings, volumes: tuple[Mount, 
     images = any(getattr(rule, "container_img", None) for rule in workflow.rules)
     if settings.containers != "on" or not images or chosen is None or "apptainer" in chosen:
         return None
+    try:
+        folder = program.make()
+    except DodasError:
+        return None  # of jobs that would need it, it is said that they go without
     return Apptainer(
-        folder=program.make(),
+        folder=folder,
         methods=chosen,
         arguments=workflow.deployment_settings.apptainer_args or "",
         volumes=volumes,
