@@ -99,7 +99,7 @@ class Scripted:
 
     def _one(self, connection: socket.socket, stream: Iterator[bytes], number: int) -> bool:
         first = next(stream, b"").decode("latin-1").split()
-        if len(first) != 3:
+        if len(first) != 3 or not first[2].startswith("HTTP/"):  # the beginning of TLS may be any three words
             connection.sendall(b"HTTP/1.1 400 Nonsense\r\n\r\n" if first else b"")
             return False
         headers: dict[str, str] = {}
