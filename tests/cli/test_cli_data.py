@@ -227,7 +227,7 @@ def test_where_things_go(data: Data, place: Place) -> None:
     found = tree(data.place)
     assert found == dict.fromkeys(("f", "dir/g", "fresh/g", "both/f", "both/g"), b"f")
     twice = data.json("get", f"{place.url}there/f", f"{place.url}new/f", "twice", status=1)
-    assert [one["status"] for one in twice] == ["failed", "done"]
+    assert sorted(one["status"] for one in twice) == ["done", "failed"], "whichever of them came first"
 
 
 def test_a_tree_without_end_is_left(data: Data, xrootd: Xrootd) -> None:
