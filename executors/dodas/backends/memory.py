@@ -33,6 +33,15 @@ class Peaks:
     unique: int = 0
     proportional: int = 0
 
+    def with_those_of(self, other: Peaks) -> Peaks:
+        """Return the larger one of each."""
+        return Peaks(
+            resident=max(self.resident, other.resident),
+            virtual=max(self.virtual, other.virtual),
+            unique=max(self.unique, other.unique),
+            proportional=max(self.proportional, other.proportional),
+        )
+
 
 @dataclass(slots=True)
 class _Tree:
@@ -40,10 +49,7 @@ class _Tree:
     depth: int
     limit: int | None
     measured: bool
-    resident: int = 0
-    virtual: int = 0
-    unique: int = 0
-    proportional: int = 0
+    peaks: Peaks = Peaks()
 
 
 class MemoryWatch:
@@ -76,14 +82,7 @@ class MemoryWatch:
     def remove(self, key: str) -> Peaks:
         """Stop watching and return the largest sizes seen."""
         tree = self._trees.pop(key, None)
-        if tree is None:
-            return Peaks()
-        return Peaks(
-            resident=tree.resident,
-            virtual=tree.virtual,
-            unique=tree.unique,
-            proportional=tree.proportional,
-        )
+        return tree.peaks if tree else Peaks()
 
     def wait(self) -> float | None:
         """Return the seconds until the next look is due; ``None`` when there is nothing to look at."""
@@ -108,15 +107,16 @@ class MemoryWatch:
             pids = list(_below(tree.root, tree.depth, children))
             used = sum(table[pid][1] for pid in pids)
             suspected = tree.limit is not None and used > tree.limit
-            if suspected or tree.measured:
-                unique, divided = shares(pids)
-                tree.virtual = max(tree.virtual, sum(table[pid][2] for pid in pids))
-                tree.unique, tree.proportional = max(tree.unique, unique), max(tree.proportional, divided)
-                if suspected:
-                    used = min(used, divided)
+            unique, divided = shares(pids) if suspected or tree.measured else (0, 0)
+            if suspected:
+                used = min(used, divided)
             if tree.limit is not None and used > tree.limit:
                 yield key, used
-            tree.resident = max(tree.resident, used)
+            now = Peaks(resident=used)
+            if tree.measured:
+                virtual = sum(table[pid][2] for pid in pids)
+                now = Peaks(resident=used, virtual=virtual, unique=unique, proportional=divided)
+            tree.peaks = tree.peaks.with_those_of(now)
 
 
 def processes() -> dict[int, tuple[int, int, int]]:

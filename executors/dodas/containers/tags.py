@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
+from dodas import whole
 from dodas.containers.image import (
     Image,
     diff_ids,
@@ -170,17 +171,7 @@ def _link(layout: Layout, directory: str, blob: str) -> None:
 
 
 def _replace(layout: Layout, path: str, content: bytes) -> None:
-    fresh = layout.temporary("images")
-    try:
-        with open(fresh, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(fresh)
-        raise
+    whole.write(path, content, mode=0o666, lasting=True, aside=layout.temporary("images"))
 
 
 def _name(repository: str, tag: str) -> str:

@@ -8,7 +8,7 @@ import platform
 import shlex
 import sys
 
-from dodas import __version__
+from dodas import __version__, whole
 from dodas.errors import SpecError, StoreError
 from dodas.paths import data_dir
 
@@ -75,11 +75,9 @@ def make() -> str:
 
 def _write(path: str, text: bytes) -> None:
     # Beside its directory, in which nothing else is ever to be seen.
-    fresh = f"{os.path.dirname(path)}.{os.urandom(4).hex()}"
-    with open(fresh, "xb") as file:
+    with whole.written(path, aside=f"{os.path.dirname(path)}.{os.urandom(4).hex()}") as file:
         file.write(text)
         os.fchmod(file.fileno(), 0o755)
-    os.rename(fresh, path)
 
 
 def _text(module: str) -> bytes:

@@ -25,7 +25,7 @@ FROM_A_REGISTRY = "name the image of a container registry that it was made from,
 _ARCHIVES = ("docker-archive:", "oci-archive:", "oci:")
 _FILE = "file://"
 _MARK = "image of dodas"
-_LARGEST_MARKER = 4096
+LARGEST_MARKER = 4096
 _SIF, _SIF_AT = b"SIF_MAGIC", 32
 _SQUASHFS = (b"hsqs", b"sqsh")
 _EXT3, _EXT3_AT = b"\x53\xef", 1080  # ext4(5), the superblock's magic number
@@ -79,6 +79,11 @@ def marker(name: str, digest: str) -> bytes:
     return json.dumps({_MARK: name, "digest": digest, "about": about}, indent=2).encode() + b"\n"
 
 
+def is_marker(content: bytes) -> bool:
+    """Return whether that is what a ``pull`` has written."""
+    return content.startswith(b'{\n  "%s": ' % _MARK.encode())
+
+
 def _pulled_before(path: str, name: str, digest: str, use: _Use, held: ExitStack) -> PreparedRoot:
     """Return the very image that was pulled, whatever its name means by now."""
     with ExitStack() as unused:
@@ -112,7 +117,7 @@ def _marked(path: str) -> tuple[str, str]:
     """Return name and digest out of the file that stands for an image."""
     try:
         with open(path, "rb") as file:
-            head = file.read(_LARGEST_MARKER)
+            head = file.read(LARGEST_MARKER)
     except OSError as error:
         raise SpecError(
             f"cannot open image {path}: {error.strerror}", hint="name an image of a registry as docker://NAME"

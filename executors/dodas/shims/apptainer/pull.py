@@ -9,7 +9,16 @@ from dodas import whole
 from dodas.containers.progress import OnProgress
 from dodas.containers.reference import Reference
 from dodas.errors import SpecError, StoreError
-from dodas.shims.apptainer.images import DOCKER, FROM_A_REGISTRY, held_root, is_named, marker, name_of
+from dodas.shims.apptainer.images import (
+    DOCKER,
+    FROM_A_REGISTRY,
+    LARGEST_MARKER,
+    held_root,
+    is_marker,
+    is_named,
+    marker,
+    name_of,
+)
 from dodas.shims.apptainer.options import Unknown
 from dodas.shims.words import Run
 
@@ -38,14 +47,17 @@ def pull(run: Run, places: list[str], progress: OnProgress) -> str:
         raise Unknown(f"pull {' '.join(files)}" if files[1:] else f"option --arch={run.one['arch']}")
     file = run.one.get("name") or (files[0] if files else _file_for(url))
     path = os.path.join(run.one.get("dir", ""), file)
+    before = _content(path) if os.path.lexists(path) and "force" not in run.flags else None
+    taken = SpecError(f"{path} is there already", hint="remove it, or add --force")
+    if before is not None and not is_marker(before):
+        raise taken  # before anything is pulled
     name = name_of(url, progress)
     with ExitStack() as held:
         content = marker(name, held_root(f"{DOCKER}{name}", progress, held).digest)
-    if os.path.lexists(path) and "force" not in run.flags:
-        if _is(path, content):
-            return path
-        raise SpecError(f"{path} is there already", hint="remove it, or add --force")
-    _write(path, content)
+    if before is None:
+        _write(path, content)
+    elif before != content:
+        raise taken
     return path
 
 
@@ -58,12 +70,12 @@ def _file_for(url: str) -> str:
     return f"{os.path.splitext(base)[0]}.sif"
 
 
-def _is(path: str, content: bytes) -> bool:
+def _content(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read(len(content) + 1) == content
+            return file.read(LARGEST_MARKER)
     except OSError:
-        return False
+        return b""
 
 
 def _write(path: str, content: bytes) -> None:
